@@ -1,0 +1,63 @@
+/**
+ * What the rest of the system sees of rules. compile.ts makes a `Rule` of its YAML; `bind` ties it to a
+ * relation as the source describes it now; route.ts turns one change into what the journal keeps and sends.
+ */
+import type { Relation } from "../model/change.js";
+import type { Problem } from "../model/problem.js";
+import type { ChannelKind, Column } from "../model/table.js";
+
+export interface Rule {
+  readonly name: string;
+  readonly source: string;
+  readonly kind: ChannelKind;
+  /** Relation names or patterns, as in `from`. */
+  readonly from: readonly string[];
+  readonly onError: "remove" | "keep";
+  /** Channel patterns that cover every channel the rule can feed; ["*"] where it can't be told. */
+  readonly channelPatterns: readonly string[];
+  /** Hash over everything that decides the output; equal text means equal mapping. */
+  readonly fingerprint: string;
+  reads(relation: string): boolean;
+  /** Problems when the relation lacks a field, a usable key … */
+  bind(relation: Relation): BoundRule | { readonly problems: readonly Problem[] };
+}
+
+export interface BoundRule {
+  readonly rule: Rule;
+  readonly relation: Relation;
+  /** The client's table. */
+  readonly table: string;
+  /** Output columns. */
+  readonly columns: readonly Column[];
+  /** Output key columns; empty for `events` without a key. */
+  readonly key: readonly string[];
+  /** The key holds every identity column verbatim: no two documents of the relation ever share a key, at any time. */
+  readonly keyHoldsIdentity: boolean;
+  /** Evaluates the rule over complete input values. Throws AppError RULE_EVALUATION_FAILED, RULE_TOO_MANY_CHANNELS, RULE_CHANNEL_INVALID, RULE_BODY_TOO_LARGE. */
+  evaluate(values: readonly (string | undefined)[]): RuleOutput;
+  /**
+   * The change's values with what they leave out taken from the kept document; undefined stays where it is
+   * needed by the rule but known by nobody.
+   */
+  fill(values: readonly (string | undefined)[], kept: KeptValues): (string | undefined)[];
+  /** Whether every value that the rule needs is there. */
+  isComplete(values: readonly (string | undefined)[]): boolean;
+  /** The values that the rule needs, as a text for `KeptDocument.pending`, and back. */
+  packPending(values: readonly (string | undefined)[]): string;
+  unpackPending(pending: string): (string | undefined)[];
+}
+
+export interface KeptValues {
+  readonly body: Uint8Array;
+  readonly hidden: string;
+}
+
+export interface RuleOutput {
+  /** Passed `where`. Body and key are made also when it did not: the document is kept. */
+  readonly passes: boolean;
+  /** Without doubles, in the order the rule gave; empty when `where` failed. */
+  readonly channels: readonly string[];
+  readonly body: Uint8Array;
+  readonly key: string;
+  readonly hidden: string;
+}

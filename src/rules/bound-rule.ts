@@ -1,0 +1,159 @@
+/** A rule over one relation: evaluates its rows by joining the values' JSON forms as they came. */
+import { AppError, InvariantError } from "../base/errors.js";
+import { ABSENT } from "../model/change.js";
+import type { Relation, Values } from "../model/change.js";
+import { BODY_BYTES_MAX } from "../model/limits.js";
+import type { Column } from "../model/table.js";
+import { runExpression, type ChannelRouter } from "./channel-router.js";
+import type { CalculatedColumn, OutputColumn } from "./column-plan.js";
+import { celNameOf, FormFault } from "./computed-forms.js";
+import { ValueMemory } from "./kept-values.js";
+import type { BoundExpression, Row, RowEnvironment } from "./row-environment.js";
+import type { BoundRule, KeptValues, Rule, RuleOutput } from "./rule.js";
+
+export interface BoundParts {
+  readonly table: string;
+  readonly outputs: readonly OutputColumn[];
+  readonly key: readonly string[];
+  readonly where: BoundExpression | undefined;
+  readonly route: ChannelRouter;
+  readonly environment: RowEnvironment;
+  /** Columns that expressions read. */
+  readonly inputs: readonly string[];
+}
+
+const NO_CHANNELS: readonly string[] = [];
+
+export class TableRule implements BoundRule {
+  readonly rule: Rule;
+  readonly relation: Relation;
+  readonly table: string;
+  readonly columns: readonly Column[];
+  readonly key: readonly string[];
+  readonly keyHoldsIdentity: boolean;
+  readonly outputs: readonly OutputColumn[];
+  readonly #parts: BoundParts;
+  readonly #memory: ValueMemory;
+  /** Place of each key column among the outputs. */
+  readonly #keyPlaces: readonly number[];
+
+  constructor(rule: Rule, relation: Relation, parts: BoundParts) {
+    this.rule = rule;
+    this.relation = relation;
+    this.table = parts.table;
+    this.outputs = parts.outputs;
+    this.columns = parts.outputs.map((output) => output.column);
+    this.key = parts.key;
+    this.#parts = parts;
+    this.keyHoldsIdentity = holdsIdentity(relation, parts);
+    this.#memory = new ValueMemory(relation, parts.outputs, parts.inputs);
+    this.#keyPlaces = parts.key.map((name) =>
+      parts.outputs.findIndex((output) => output.column.name === name),
+    );
+  }
+
+  evaluate(values: Values): RuleOutput {
+    const { where, route } = this.#parts;
+    let made: Row | undefined;
+    const row = (): Row => (made ??= this.#parts.environment.row(values));
+    const passes = where === undefined || this.#passes(where, row());
+    const forms = this.#forms(values, passes, row);
+    const body = Buffer.from(forms.join(","));
+    if (body.length > BODY_BYTES_MAX) throw this.#tooLarge(body.length);
+    return {
+      passes,
+      channels: passes ? route(values, row) : NO_CHANNELS,
+      body,
+      key: this.#keyOf(forms, passes),
+      hidden: this.#memory.hide(values),
+    };
+  }
+
+  fill(values: Values, kept: KeptValues): (string | undefined)[] {
+    return this.#memory.fill(values, kept);
+  }
+
+  isComplete(values: Values): boolean {
+    return this.#memory.isComplete(values);
+  }
+
+  packPending(values: Values): string {
+    return this.#memory.packPending(values);
+  }
+
+  unpackPending(pending: string): (string | undefined)[] {
+    return this.#memory.unpackPending(pending);
+  }
+
+  #passes(where: BoundExpression, row: Row): boolean {
+    const value = runExpression(this.rule.name, "where", where, row);
+    if (typeof value === "boolean") return value;
+    const found = `where gave ${celNameOf(value)} instead of true or false`;
+    throw this.#failed(found);
+  }
+
+  /** Computed columns of a row that is not put out are null: `where` often guards their expressions. */
+  #forms(values: Values, passes: boolean, row: () => Row): string[] {
+    const { outputs } = this.#parts;
+    const forms = new Array<string>(outputs.length);
+    for (let at = 0; at < outputs.length; at += 1) {
+      const output = outputs[at];
+      if (output === undefined) continue;
+      if (output.kind === "calculated") {
+        forms[at] = passes ? this.#calculate(output, row()) : "null";
+        continue;
+      }
+      const form = values[output.source];
+      if (form === undefined) throw new InvariantError("evaluating an incomplete row");
+      forms[at] = form === ABSENT ? "null" : form;
+    }
+    return forms;
+  }
+
+  #calculate(output: CalculatedColumn, row: Row): string {
+    const { bound, write, column } = output;
+    const what = `the column ${column.name}`;
+    const value = runExpression(this.rule.name, what, bound, row);
+    try {
+      return write(value);
+    } catch (error) {
+      if (error instanceof FormFault) throw this.#failed(`${what} ${error.message}`);
+      throw error;
+    }
+  }
+
+  /** A NULL in a key would make rows that no store can find again. */
+  #keyOf(forms: readonly string[], passes: boolean): string {
+    let key = "";
+    for (const place of this.#keyPlaces) {
+      const form = forms[place] ?? "null";
+      if (form === "null" && passes && this.rule.kind === "state") {
+        throw this.#failed(`the key column ${this.columns[place]?.name ?? ""} is null`);
+      }
+      key += key === "" ? form : `,${form}`;
+    }
+    return key;
+  }
+
+  #failed(found: string): AppError {
+    const { name } = this.rule;
+    return new AppError("RULE_EVALUATION_FAILED", `rule ${name}: ${found}`, {
+      context: { rule: name, relation: this.relation.name },
+    });
+  }
+
+  #tooLarge(bytes: number): AppError {
+    const { name } = this.rule;
+    const message = `rule ${name}: the output of a document of ${this.relation.name} takes ${bytes} bytes`;
+    return new AppError("RULE_BODY_TOO_LARGE", message, { context: { rule: name, bytes } });
+  }
+}
+
+function holdsIdentity(relation: Relation, { key, outputs }: BoundParts): boolean {
+  const held = new Set<string | undefined>();
+  for (const output of outputs) {
+    const isKey = output.kind === "copied" && key.includes(output.column.name);
+    if (isKey) held.add(relation.columns[output.source]?.name);
+  }
+  return relation.identity.length > 0 && relation.identity.every((column) => held.has(column));
+}

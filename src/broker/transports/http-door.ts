@@ -1,0 +1,185 @@
+/**
+ * The HTTP server in front of the sessions: deadlines and bounds of the HTTP layer, the health paths that
+ * are handed in, and which upgrades are let through. A storm of upgrades is worked off in slices.
+ */
+import { createServer } from "node:http";
+import type { IncomingMessage, RequestListener, Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import type { Clock } from "../../base/clock.js";
+import { AppError, errorText } from "../../base/errors.js";
+import { SUBPROTOCOL } from "../../protocol/frames.js";
+import { turnOfLoop } from "../slots.js";
+
+const HEADERS_MS_MAX = 5_000;
+const REQUEST_MS_MAX = 10_000;
+/** The two above are checked this often. */
+const CHECK_MS = 2_000;
+const HEADER_BYTES_MAX = 8 * 1024;
+
+/** The event loop is held no longer by upgrades. */
+const SLICE_MS = 5;
+
+/** Upgrades in line; beyond it they are refused at once. */
+const LINE_MAX = 10_000;
+
+const loopbackHosts = new Set(["localhost", "127.0.0.1", "[::1]", "::1"]);
+
+export interface DoorOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+  readonly clock: Clock;
+  /** Origins that browsers may connect from; undefined for any, "loopback" for pages of this machine. */
+  readonly origins: readonly string[] | "loopback" | undefined;
+  readonly connectionsMax: number;
+  /** Answers plain HTTP requests (health). */
+  readonly onRequest: RequestListener;
+  readonly onRefused: (reason: string) => void;
+  /** Something of ours is wrong. */
+  readonly onFailed: (error: unknown) => void;
+  /** Takes an upgrade, or returns in how many seconds to come back (answered by 503). */
+  readonly onUpgrade: (upgrade: Upgrade) => number | undefined;
+}
+
+export interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly stream: Duplex;
+  readonly head: Buffer;
+  /** A browser: it cannot see the status of a refusal. */
+  readonly isBrowser: boolean;
+}
+
+export class HttpDoor {
+  readonly #options: DoorOptions;
+  readonly #server: Server;
+  #line: Upgrade[] = [];
+  #isWorking = false;
+
+  constructor(options: DoorOptions) {
+    this.#options = options;
+    this.#server = createServer(
+      {
+        headersTimeout: HEADERS_MS_MAX,
+        requestTimeout: REQUEST_MS_MAX,
+        connectionsCheckingInterval: CHECK_MS,
+        maxHeaderSize: HEADER_BYTES_MAX,
+      },
+      options.onRequest,
+    );
+    this.#server.maxConnections = options.connectionsMax;
+    this.#server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+      this.#enter(request, stream, head);
+    });
+  }
+
+  /** Throws BROKER_LISTEN_FAILED. */
+  async listen(): Promise<AddressInfo> {
+    const { host, port } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      const onError = (error: Error): void => {
+        const message = `opening ${host}:${port} for clients: ${errorText(error)}`;
+        reject(new AppError("BROKER_LISTEN_FAILED", message, { cause: error }));
+      };
+      this.#server.once("error", onError);
+      this.#server.listen(port, host, () => {
+        this.#server.off("error", onError);
+        resolve();
+      });
+    });
+    return this.#server.address() as AddressInfo;
+  }
+
+  /** Takes no more connections; open ones stay. Resolves when the last has gone. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => {
+        resolve();
+      });
+      this.#server.closeIdleConnections();
+    });
+  }
+
+  /** Cuts what is left of plain HTTP. */
+  destroy(): void {
+    for (const { stream } of this.#line) stream.destroy();
+    this.#line = [];
+    this.#server.closeAllConnections();
+  }
+
+  #enter(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    // Until the library takes over, a reset must not throw.
+    stream.on("error", () => undefined);
+    const refusal = this.#refusal(request);
+    if (refusal !== undefined) {
+      this.#refuse(stream, refusal.status, refusal.reason);
+      return;
+    }
+    if (this.#line.length >= LINE_MAX) {
+      this.#refuse(stream, "503 Service Unavailable", "line", 5);
+      return;
+    }
+    this.#line.push({ request, stream, head, isBrowser: request.headers.origin !== undefined });
+    if (this.#isWorking) return;
+    this.#isWorking = true;
+    this.#work().catch(this.#options.onFailed);
+  }
+
+  async #work(): Promise<void> {
+    const { clock } = this.#options;
+    while (this.#line.length > 0) {
+      const until = clock.monotonic() + SLICE_MS;
+      const taken = this.#line;
+      this.#line = [];
+      let at = 0;
+      for (; at < taken.length && clock.monotonic() < until; at++) this.#takeOne(taken[at]);
+      this.#line = [...taken.slice(at), ...this.#line];
+      await turnOfLoop();
+    }
+    this.#isWorking = false;
+  }
+
+  #takeOne(upgrade: Upgrade | undefined): void {
+    if (upgrade === undefined || upgrade.stream.destroyed) return;
+    const retryInS = this.#options.onUpgrade(upgrade);
+    if (retryInS !== undefined) {
+      this.#refuse(upgrade.stream, "503 Service Unavailable", "full", retryInS);
+    }
+  }
+
+  #refusal(request: IncomingMessage): { status: string; reason: string } | undefined {
+    const { path } = this.#options;
+    const [asked] = (request.url ?? "").split("?");
+    if (asked !== path) return { status: "404 Not Found", reason: "path" };
+    if (!this.#allows(request.headers.origin)) {
+      return { status: "403 Forbidden", reason: "origin" };
+    }
+    const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",");
+    if (!offered.some((name) => name.trim() === SUBPROTOCOL)) {
+      return { status: "400 Bad Request", reason: "subprotocol" };
+    }
+    return undefined;
+  }
+
+  #allows(origin: string | undefined): boolean {
+    const { origins } = this.#options;
+    if (origin === undefined || origins === undefined) return true;
+    if (origins !== "loopback") return origins.includes(origin);
+    return URL.canParse(origin) && loopbackHosts.has(new URL(origin).hostname);
+  }
+
+  #refuse(stream: Duplex, status: string, reason: string, retryInS?: number): void {
+    this.#options.onRefused(reason);
+    const retry = retryInS === undefined ? "" : `Retry-After: ${retryInS}\r\n`;
+    const text = `refused: ${reason}\n`;
+    const head = `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n${retry}`;
+    stream.end(`${head}Content-Length: ${text.length}\r\n\r\n${text}`, () => {
+      stream.destroy();
+    });
+  }
+}
+
+/** Whether nobody beyond this machine reaches `host`. */
+export function isLoopback(host: string): boolean {
+  return loopbackHosts.has(host) || host.startsWith("127.");
+}

@@ -1,0 +1,144 @@
+/** WebSockets through `ws`: the only file that knows it. Turns upgrades into SessionSockets. */
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Socket } from "node:net";
+import { WebSocket, WebSocketServer } from "ws";
+import { SUBPROTOCOL } from "../../protocol/frames.js";
+import type { SessionSocket, SocketListener } from "../session-socket.js";
+import type { WireMessage } from "../wire-message.js";
+import { frameText } from "./preframed.js";
+
+/** Pieces of one message, and reads that wait for the rest of a frame: both cost memory each. */
+const FRAGMENTS_MAX = 256;
+const CHUNKS_MAX = 256;
+
+/** How long a peer may take to answer our close. */
+const CLOSE_MS = 5_000;
+
+/** Nagle off; the kernel looks for dead peers as a last resort. */
+const KEEP_ALIVE_MS = 60_000;
+
+export interface WebSocketOptions {
+  /** The library refuses larger ones with 1009; the session refuses smaller ones with a reason. */
+  readonly messageBytesMax: number;
+  /** Off: every write goes through the library. */
+  readonly preframed: boolean;
+}
+
+export type Accept = (socket: SessionSocket) => SocketListener;
+
+export class WebSocketUpgrades {
+  readonly #server: WebSocketServer;
+  readonly #preframed: boolean;
+
+  constructor(options: WebSocketOptions) {
+    this.#preframed = options.preframed;
+    this.#server = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: options.messageBytesMax,
+      maxFragments: FRAGMENTS_MAX,
+      maxBufferedChunks: CHUNKS_MAX,
+      closeTimeout: CLOSE_MS,
+      handleProtocols: () => SUBPROTOCOL,
+    } as ConstructorParameters<typeof WebSocketServer>[0]);
+  }
+
+  /** The upgrade must be one that we want: path, origin and subprotocol were looked at. */
+  upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, accept: Accept): void {
+    const socket = stream as Socket;
+    const remote = socket.remoteAddress ?? "";
+    this.#server.handleUpgrade(request, stream, head, (webSocket) => {
+      socket.setNoDelay(true);
+      socket.setKeepAlive(true, KEEP_ALIVE_MS);
+      const preframed = this.#preframed && webSocket.extensions === "";
+      listen(webSocket, socket, accept(new WsSocket(webSocket, socket, { remote, preframed })));
+    });
+  }
+}
+
+/** The part of `ws` that its types leave out. */
+type Ws = WebSocket & { pause(): void; resume(): void };
+
+class WsSocket implements SessionSocket {
+  readonly remote: string;
+  readonly #webSocket: Ws;
+  readonly #socket: Socket;
+  readonly #preframed: boolean;
+
+  constructor(
+    webSocket: WebSocket,
+    socket: Socket,
+    how: { readonly remote: string; readonly preframed: boolean },
+  ) {
+    this.#webSocket = webSocket;
+    this.#socket = socket;
+    this.remote = how.remote;
+    this.#preframed = how.preframed;
+  }
+
+  get waitingBytes(): number {
+    return this.#webSocket.bufferedAmount;
+  }
+
+  get takenBytes(): number {
+    return this.#socket.bytesWritten - this.#socket.writableLength;
+  }
+
+  send(messages: readonly WireMessage[]): void {
+    if (this.#webSocket.readyState !== WebSocket.OPEN) return;
+    const many = messages.length > 1;
+    if (many) this.#socket.cork();
+    for (const message of messages) {
+      if (this.#preframed) {
+        message.framed ??= frameText(message.payload);
+        this.#socket.write(message.framed);
+      } else this.#webSocket.send(message.payload, { binary: false });
+    }
+    if (many) this.#socket.uncork();
+  }
+
+  ping(): void {
+    if (this.#webSocket.readyState === WebSocket.OPEN) this.#webSocket.ping();
+  }
+
+  pause(): void {
+    this.#webSocket.pause();
+  }
+
+  resume(): void {
+    this.#webSocket.resume();
+  }
+
+  close(code: number, reason: string): void {
+    // A paused socket would not read the peer's close.
+    this.#webSocket.resume();
+    this.#webSocket.close(code, reason);
+  }
+
+  destroy(): void {
+    this.#webSocket.terminate();
+  }
+}
+
+function listen(webSocket: WebSocket, socket: Socket, listener: SocketListener): void {
+  webSocket.on("message", (data: Buffer, isBinary: boolean) => {
+    if (isBinary) listener.onBinary();
+    else listener.onText(data.toString("utf8"), data.length);
+  });
+  webSocket.on("ping", () => {
+    listener.onAlive();
+  });
+  webSocket.on("pong", () => {
+    listener.onAlive();
+  });
+  webSocket.on("close", (code) => {
+    listener.onClosed(code);
+  });
+  // A broken frame or connection: the library closes with the right code, and `close` follows.
+  webSocket.on("error", () => undefined);
+  socket.on("drain", () => {
+    listener.onDrained();
+  });
+}

@@ -1,0 +1,138 @@
+/**
+ * Slow readers over real sockets: what waits is bounded, what comes when they read again is a delta of the
+ * newest content, and nobody else notices.
+ */
+import { afterEach, expect, test } from "vitest";
+import { noMetrics } from "../../src/broker/metrics.js";
+import { BrokerWorld, eventually } from "../support/broker-world.js";
+
+let world: BrokerWorld;
+
+afterEach(async () => {
+  await world.close();
+});
+
+const row = "x".repeat(8_000);
+
+/** Appends ten rows of 8 kB under the same ten keys, again and again, until `stop` holds. */
+async function write(units: number, stop: () => boolean): Promise<number> {
+  let unit = 0;
+  for (; unit < units && !stop(); unit++) {
+    world.reader.append(
+      Array.from({ length: 10 }, (_, key) => ({
+        channel: "a",
+        op: "u" as const,
+        key,
+        value: `${unit} ${row}`,
+      })),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  return unit;
+}
+
+test("a session whose socket is full gets a delta when it reads again, within a byte bound", async () => {
+  let slow = 0;
+  const sentBytes: number[] = [];
+  world = new BrokerWorld({
+    limits: { socketBytesMax: 256 * 1024 },
+    metrics: {
+      ...noMetrics,
+      slow: () => {
+        slow += 1;
+      },
+      sent: (_entries, bytes) => {
+        sentBytes.push(bytes);
+      },
+    },
+  });
+  world.reader.append([{ channel: "a", op: "i", key: 0, value: "first" }]);
+  const [lazy, quick] = [await world.join(), await world.join()];
+  for (const client of [lazy, quick]) client.attach([{ channel: "a", from: "start" }]);
+  await Promise.all([lazy.ready("a"), quick.ready("a")]);
+
+  lazy.socket.pause();
+  // The kernel swallows some megabytes before the server's own buffer fills.
+  await write(2_000, () => slow > 0);
+  expect(slow).toBe(1);
+  expect(world.broker.statistics()).toMatchObject({ sessions: 2, live: 1, behind: 1 });
+  const written = await write(100, () => false);
+  expect(written).toBe(100);
+  const newest = world.reader.notice.log;
+  await quick.until(() => quick.at === newest);
+  expect(world.broker.statistics()).toMatchObject({ live: 1, behind: 1 });
+
+  const before = lazy.held("a").entries;
+  lazy.socket.resume();
+  await lazy.until(() => lazy.at === newest);
+  expect(lazy.rows("a")).toEqual(quick.rows("a"));
+  const all = quick.held("a").entries;
+  const got = lazy.held("a").entries - before;
+  // At least the 100 units that came while it lagged were folded to one row per key.
+  expect(got).toBeLessThanOrEqual(all - before - 900);
+  world.reader.append([{ channel: "a", op: "d", key: 3 }]);
+  await lazy.until(() => lazy.at === newest + 1);
+  expect(world.broker.statistics()).toMatchObject({ live: 2, behind: 0 });
+});
+
+test("many stalled sessions cost shared frames and one page each, not their backlog", async () => {
+  let slow = 0;
+  world = new BrokerWorld({
+    limits: { socketBytesMax: 256 * 1024 },
+    metrics: {
+      ...noMetrics,
+      slow: () => {
+        slow += 1;
+      },
+    },
+  });
+  world.reader.append([{ channel: "a", op: "i", key: 0, value: "first" }]);
+  const clients = [];
+  for (let n = 0; n < 20; n++) {
+    const client = await world.join();
+    client.attach([{ channel: "a", from: "start" }]);
+    await client.ready("a");
+    client.socket.pause();
+    clients.push(client);
+  }
+  await write(3_000, () => slow === 20);
+  expect(slow).toBe(20);
+  const before = process.memoryUsage();
+  const appended = await write(300, () => false);
+  expect(appended).toBe(300);
+  const after = process.memoryUsage();
+  // The test's own journal keeps 300 × 80 kB; twenty queues of that would be 480 MB.
+  const grown = after.rss - before.rss;
+  expect(grown).toBeLessThan(150 * 1024 * 1024);
+  const newest = world.reader.notice.log;
+  for (const client of clients) client.socket.resume();
+  await Promise.all(clients.map((client) => client.until(() => client.at === newest)));
+});
+
+test("what one page brings is read only after the page before has left", async () => {
+  world = new BrokerWorld({ limits: { pageBytes: 64 * 1024 } });
+  world.reader.append(
+    Array.from({ length: 3_000 }, (_, key) => ({
+      channel: "a",
+      op: "i" as const,
+      key,
+      value: row,
+    })),
+  );
+  const client = await world.join();
+  client.socket.pause();
+  client.attach([{ channel: "a", from: "start" }]);
+  await eventually(() => world.reader.reads > 3);
+  // 24 MB are due; reading stops when the kernel's buffers and one page are full.
+  let reads = 0;
+  await eventually(() => {
+    const same = reads === world.reader.reads;
+    reads = world.reader.reads;
+    return same && world.broker.statistics().behind === 1;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(world.reader.reads).toBeLessThan(300);
+  client.socket.resume();
+  await client.ready("a");
+  expect(client.held("a").rows.size).toBe(3_000);
+});

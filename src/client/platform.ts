@@ -1,0 +1,46 @@
+/**
+ * What the platform tells of itself, where it does: being online or not, and waking up. Browsers do, through
+ * events of the window; elsewhere nothing is heard and the connection finds out by itself.
+ */
+export interface PlatformEvents {
+  wentOnline(): void;
+  wentOffline(): void;
+  /** Visible again, or back from sleep: a connection that looks open may be long dead. */
+  woke(): void;
+}
+
+interface EventSource {
+  addEventListener?(name: string, listener: () => void): void;
+  removeEventListener?(name: string, listener: () => void): void;
+}
+
+interface PlatformGlobals extends EventSource {
+  readonly document?: EventSource & { readonly visibilityState?: string };
+  readonly navigator?: { readonly onLine?: boolean };
+}
+
+/** Listens until the returned function is called. */
+export function watchPlatform(events: PlatformEvents): () => void {
+  const globals = globalThis as PlatformGlobals;
+  const { document } = globals;
+  const onOnline = (): void => {
+    events.wentOnline();
+  };
+  const onOffline = (): void => {
+    events.wentOffline();
+  };
+  const onVisible = (): void => {
+    if (document?.visibilityState === "visible") events.woke();
+  };
+  const heard: readonly [EventSource | undefined, string, () => void][] = [
+    [globals, "online", onOnline],
+    [globals, "offline", onOffline],
+    [document, "visibilitychange", onVisible],
+    [document, "resume", onVisible],
+  ];
+  for (const [source, name, listener] of heard) source?.addEventListener?.(name, listener);
+  if (globals.navigator?.onLine === false) events.wentOffline();
+  return () => {
+    for (const [source, name, listener] of heard) source?.removeEventListener?.(name, listener);
+  };
+}

@@ -1,0 +1,31 @@
+/** The store suite over every store and driver that there is. */
+import { memoryStore } from "../../src/client/stores/memory-store.js";
+import {
+  answeringLater,
+  openBetterSqlite3,
+  openNodeSqlite,
+  openPhotostructure,
+  sqliteSubject,
+} from "./sqlite-subject.js";
+import { storeContract } from "./store.contract.js";
+
+storeContract("memory", async () => {
+  const store = memoryStore();
+  await store.open();
+  return {
+    store,
+    rows: async ({ table }) => store.rows(table),
+    again: () => store,
+    close: () => store.close(),
+  };
+});
+
+storeContract("@photostructure/sqlite", () => sqliteSubject(openPhotostructure));
+
+storeContract("better-sqlite3", () => sqliteSubject(openBetterSqlite3));
+
+storeContract("an asynchronous driver", () => sqliteSubject(answeringLater(openPhotostructure)));
+
+const openOwn = openNodeSqlite();
+// Node before 22.5 has none: the drivers above cover the same code there.
+if (openOwn !== undefined) storeContract("node:sqlite", () => sqliteSubject(openOwn));

@@ -1,0 +1,232 @@
+/** Writes one block, or one part of a huge unit, while its changes come in (see block-format.ts). */
+import { crc32 } from "node:zlib";
+import { must } from "../base/assert.js";
+import type { KeptDocument } from "../model/document.js";
+import type { Op } from "../model/entry.js";
+import type { SourcePosition } from "../model/position.js";
+import type { ChannelKind, TableSchema } from "../model/table.js";
+import {
+  BLOCK_FORMAT,
+  BlockKind,
+  ChangeFlag,
+  HeaderAt,
+  ItemTag,
+  kinds,
+  ops,
+  SHARED_BODY,
+} from "./block-format.js";
+import { ByteWriter } from "./byte-io.js";
+import { writeDocument } from "./document-codec.js";
+import { docKeyOf } from "./document-key.js";
+import type { DocId, FeedId } from "./document-key.js";
+
+/** The channel of an entry, as it stood before the block. */
+export interface EncodedChannel {
+  readonly name: string;
+  readonly kind: ChannelKind;
+  readonly epoch: number;
+  readonly from: number;
+}
+
+export interface EncodedEntry {
+  readonly channel: EncodedChannel;
+  readonly op: Op;
+  readonly table: string;
+  readonly schema: number;
+  readonly body: Uint8Array;
+}
+
+export interface EncodedChange {
+  readonly id: DocId | undefined;
+  readonly state: KeptDocument | null;
+  /** Identity that the row's key shortens, or "". */
+  readonly identity: string;
+  readonly wasParked: boolean;
+  readonly entries: readonly EncodedEntry[];
+}
+
+export interface EncodedUnitChannel extends EncodedChannel {
+  readonly to: number;
+  readonly written: number;
+  readonly counts: ReadonlyMap<FeedId, number>;
+}
+
+export class BlockEncoder {
+  readonly #writer = new ByteWriter();
+  readonly #names = new Map<string, number>();
+  readonly #channels = new Map<string, number>();
+  /** Documents are written apart first, since their length stands before them. */
+  readonly #document = new ByteWriter();
+
+  /** `index` is that of the first entry. */
+  constructor(kind: keyof typeof BlockKind, index = 0) {
+    for (let at = 0; at < HeaderAt.format; at++) this.#writer.u8(0);
+    this.#writer.u8(BLOCK_FORMAT);
+    this.#writer.u8(BlockKind[kind]);
+    this.#writer.f64(0);
+    this.#writer.f64(0);
+    this.#writer.varint(index);
+  }
+
+  get length(): number {
+    return this.#writer.length;
+  }
+
+  /** Where the document's bytes stand in the block: `from` equals `to` where there is none. */
+  change(change: EncodedChange): { readonly from: number; readonly to: number } {
+    const { id, state, entries } = change;
+    const writer = this.#writer;
+    writer.u8(ItemTag.change);
+    writer.u8(
+      (id === undefined ? 0 : ChangeFlag.document) |
+        (state === null ? 0 : ChangeFlag.state) |
+        (change.wasParked ? ChangeFlag.wasParked : 0),
+    );
+    if (id !== undefined) {
+      const key = docKeyOf(id);
+      this.#name(key.rule);
+      this.#name(key.relation);
+      writer.text(key.identity);
+    }
+    let to = writer.length;
+    let from = to;
+    if (state !== null) {
+      this.#document.clear();
+      writeDocument(this.#document, state, change.identity);
+      writer.bytes(this.#document.view());
+      to = writer.length;
+      from = to - this.#document.length;
+    }
+    writer.varint(entries.length);
+    for (const entry of entries) this.#entry(entry, state?.body);
+    return { from, to };
+  }
+
+  truncation(rule: string, relation: string, entries: readonly EncodedEntry[]): void {
+    this.#writer.u8(ItemTag.truncation);
+    this.#name(rule);
+    this.#name(relation);
+    this.#bare(entries);
+  }
+
+  gap(entries: readonly EncodedEntry[]): void {
+    this.#writer.u8(ItemTag.gap);
+    this.#bare(entries);
+  }
+
+  counts(channel: EncodedChannel, written: number, counts: ReadonlyMap<FeedId, number>): void {
+    this.#writer.u8(ItemTag.counts);
+    this.#channel(channel);
+    this.#writer.varint(written);
+    this.#feeds(counts);
+  }
+
+  hiding(rule: string, version: number): void {
+    this.#writer.u8(ItemTag.hiding);
+    this.#name(rule);
+    this.#writer.varint(version);
+  }
+
+  schema(schema: TableSchema): void {
+    this.#writer.u8(ItemTag.schema);
+    this.#writer.text(JSON.stringify(schema));
+  }
+
+  position(source: string, position: SourcePosition): void {
+    this.#writer.u8(ItemTag.position);
+    this.#writer.text(source);
+    this.#writer.varint(position.generation);
+    this.#writer.text(position.position);
+  }
+
+  parked(documents: number): void {
+    this.#writer.u8(ItemTag.parked);
+    this.#writer.varint(documents);
+  }
+
+  unit(id: string, parts: number): void {
+    this.#writer.u8(ItemTag.unit);
+    this.#writer.text(id);
+    this.#writer.varint(parts);
+  }
+
+  unitChannel(channel: EncodedUnitChannel): void {
+    const writer = this.#writer;
+    writer.u8(ItemTag.unitChannel);
+    writer.text(channel.name);
+    writer.u8(kinds.indexOf(channel.kind));
+    writer.varint(channel.epoch);
+    writer.varint(channel.from);
+    writer.varint(channel.to);
+    writer.varint(channel.written);
+    this.#feeds(channel.counts);
+  }
+
+  /** The finished block. `log` is 0 for a part. */
+  finish(log: number, at: number): Buffer {
+    this.#writer.patchF64(HeaderAt.log, log);
+    this.#writer.patchF64(HeaderAt.at, at);
+    const bytes = this.#writer.copy();
+    bytes.writeUInt32LE(crc32(bytes.subarray(HeaderAt.format)), HeaderAt.crc);
+    return bytes;
+  }
+
+  #entry(entry: EncodedEntry, shared: Uint8Array | undefined): void {
+    const writer = this.#writer;
+    const isShared = shared !== undefined && sameBytes(shared, entry.body);
+    this.#channel(entry.channel);
+    writer.u8(ops.indexOf(entry.op) | (isShared ? SHARED_BODY : 0));
+    this.#name(entry.table);
+    writer.varint(entry.schema);
+    if (!isShared) writer.bytes(entry.body);
+  }
+
+  #bare(entries: readonly EncodedEntry[]): void {
+    this.#writer.varint(entries.length);
+    for (const entry of entries) {
+      this.#channel(entry.channel);
+      this.#name(entry.table);
+      this.#writer.varint(entry.schema);
+    }
+  }
+
+  #feeds(counts: ReadonlyMap<FeedId, number>): void {
+    this.#writer.varint(counts.size);
+    for (const [feed, count] of counts) {
+      const [rule, relation, table] = feed.split("\0");
+      this.#name(must(rule, "the rule of a feeder"));
+      this.#name(must(relation, "the relation of a feeder"));
+      this.#name(must(table, "the table of a feeder"));
+      this.#writer.varint(count);
+    }
+  }
+
+  #name(text: string): void {
+    const known = this.#names.get(text);
+    if (known !== undefined) {
+      this.#writer.varint(known);
+      return;
+    }
+    this.#writer.varint(this.#names.size);
+    this.#names.set(text, this.#names.size);
+    this.#writer.text(text);
+  }
+
+  #channel(channel: EncodedChannel): void {
+    const known = this.#channels.get(channel.name);
+    if (known !== undefined) {
+      this.#writer.varint(known);
+      return;
+    }
+    this.#writer.varint(this.#channels.size);
+    this.#channels.set(channel.name, this.#channels.size);
+    this.#writer.text(channel.name);
+    this.#writer.u8(kinds.indexOf(channel.kind));
+    this.#writer.varint(channel.epoch);
+    this.#writer.varint(channel.from);
+  }
+}
+
+export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one === other || (one.length === other.length && Buffer.compare(one, other) === 0);
+}

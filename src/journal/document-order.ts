@@ -1,0 +1,42 @@
+/**
+ * The order of documents and the form of their rows' keys. A long identity is cut and ends in its sum
+ * instead, so that every key fits the store; the sum's first byte occurs in no UTF-8 text.
+ */
+import { createHash } from "node:crypto";
+import { assert } from "../base/assert.js";
+import { prefixOfDoc } from "./document-key.js";
+import type { DocId } from "./document-key.js";
+
+/** Longest text that stands whole in a key. */
+export const KEY_TEXT_BYTES_MAX = 900;
+
+/** What is left of a longer one: keeps neighbours together. */
+const CUT_BYTES = 200;
+
+/** A text as the end of a key. */
+export function keyText(text: string): Buffer {
+  if (text.length * 3 <= KEY_TEXT_BYTES_MAX) return Buffer.from(text, "utf8");
+  const bytes = Buffer.from(text, "utf8");
+  if (bytes.length <= KEY_TEXT_BYTES_MAX) return bytes;
+  const sum = createHash("sha256").update(bytes).digest();
+  return Buffer.concat([bytes.subarray(0, CUT_BYTES), Buffer.from([0xff]), sum]);
+}
+
+export function isCut(text: string): boolean {
+  return text.length * 3 > KEY_TEXT_BYTES_MAX && Buffer.byteLength(text) > KEY_TEXT_BYTES_MAX;
+}
+
+/** Rule and relation whole, the identity as `keyText`. */
+export function docRowKey(id: DocId): Buffer {
+  const prefix = prefixOfDoc(id);
+  const identity = id.slice(prefix.length);
+  const whole = Buffer.from(isCut(identity) ? prefix : id, "utf8");
+  assert(prefix.length * 3 <= KEY_TEXT_BYTES_MAX || Buffer.byteLength(prefix) <= KEY_TEXT_BYTES_MAX, () => {
+    return `rule and relation are too long for a key: ${prefix}`;
+  });
+  return isCut(identity) ? Buffer.concat([whole, keyText(identity)]) : whole;
+}
+
+export function compareDocRows(one: DocId, other: DocId): number {
+  return Buffer.compare(docRowKey(one), docRowKey(other));
+}

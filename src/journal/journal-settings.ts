@@ -1,0 +1,34 @@
+/** What an operator may choose about a journal, with the values that hold unless they do. */
+
+export interface JournalSettings {
+  /** Blocks that are covered by the derived state are kept so long, or up to so many bytes. */
+  readonly blocksAgeMs: number;
+  readonly blocksBytesMax: number;
+  /** Entries of `events` channels are kept while all three hold; count and bytes are per channel. */
+  readonly eventsAgeMs: number;
+  readonly eventsCountMax: number;
+  readonly eventsBytesMax: number;
+  /** Deletions of `state` channels are kept so long; a place older than that gets a snapshot. */
+  readonly tombstonesAgeMs: number;
+  /** How often the three are enforced. */
+  readonly retentionEveryMs: number;
+  /** Released units kept in memory for live sessions. */
+  readonly liveBytesMax: number;
+  /** Appended units that may wait for their write-back before `ready` waits. */
+  readonly behindBytesMax: number;
+}
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+
+export const defaultJournalSettings: JournalSettings = {
+  blocksAgeMs: 10 * MINUTE_MS,
+  blocksBytesMax: 1024 ** 3,
+  eventsAgeMs: 7 * DAY_MS,
+  eventsCountMax: 1_000_000,
+  eventsBytesMax: 1024 ** 3,
+  tombstonesAgeMs: 30 * DAY_MS,
+  retentionEveryMs: MINUTE_MS,
+  liveBytesMax: 64 * 1024 ** 2,
+  behindBytesMax: 64 * 1024 ** 2,
+};

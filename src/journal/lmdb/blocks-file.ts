@@ -1,0 +1,276 @@
+/**
+ * The file of what is true: blocks, positions, facts, runs, schemas, hiding, and the parts of huge units.
+ * The derived file can be made again from it as long as the blocks above the watermark are here.
+ */
+import { AppError, errorText } from "../../base/errors.js";
+import type { KeptDocument } from "../../model/document.js";
+import type { SourcePosition } from "../../model/position.js";
+import type { TableSchema } from "../../model/table.js";
+import { decodeBlock } from "../block-decoder.js";
+import type { DecodedBlock } from "../block-decoder.js";
+import { DamagedBytes } from "../byte-io.js";
+import { encodeDocument, readDocument } from "../document-codec.js";
+import type { DocId } from "../document-key.js";
+import { docKeyOf } from "../document-key.js";
+import { docRowKey, isCut } from "../document-order.js";
+import type { SpilledDocuments } from "../draft.js";
+import type { HidingMark } from "../hiding.js";
+import type { Carried } from "../journal-desk.js";
+import type { AppendFacts, CopyStatus, LogNumber } from "../journal.js";
+import type { Run } from "../runs.js";
+import { SLICE_ROWS, turnOfLoop } from "../turn.js";
+import { Environment } from "./environment.js";
+import type { EnvironmentOptions, Row, Table } from "./environment.js";
+import { endOf, numberKey, partKey, pendingKey, readNumber, textKey } from "./row-keys.js";
+
+const META_TRIMMED = Buffer.from("trimmed");
+const META_COPYING = Buffer.from("copying");
+
+/** The value of a document that a huge unit removed. */
+const GONE = Buffer.from([0]);
+
+export class BlocksFile {
+  readonly environment: Environment;
+  readonly #meta: Table;
+  readonly #blocks: Table;
+  readonly #positions: Table;
+  readonly #facts: Table;
+  readonly #runs: Table;
+  readonly #schemas: Table;
+  readonly #hiding: Table;
+  readonly #parts: Table;
+  readonly #pending: Table;
+
+  constructor(options: EnvironmentOptions) {
+    this.environment = new Environment(options);
+    this.#meta = this.environment.table("meta");
+    this.#blocks = this.environment.table("blocks");
+    this.#positions = this.environment.table("positions");
+    this.#facts = this.environment.table("facts");
+    this.#runs = this.environment.table("runs");
+    this.#schemas = this.environment.table("schemas");
+    this.#hiding = this.environment.table("hiding");
+    this.#parts = this.environment.table("parts");
+    this.#pending = this.environment.table("pending");
+  }
+
+  // ------------------------------------------------------------ blocks
+
+  /** Highest log number that was ever written; 0 for none. */
+  last(): LogNumber {
+    for (const { key } of this.#blocks.range({ reverse: true, limit: 1 })) return readNumber(key);
+    return this.trimmed();
+  }
+
+  /** Blocks up to here were dropped. */
+  trimmed(): LogNumber {
+    const value = this.#meta.get(META_TRIMMED);
+    return value === undefined ? 0 : readNumber(value);
+  }
+
+  /** Undefined where there is no such block. Throws JOURNAL_DAMAGED. */
+  block(log: LogNumber): DecodedBlock | undefined {
+    const bytes = this.#blocks.get(numberKey(log));
+    if (bytes === undefined) return undefined;
+    const block = this.reading(`block ${log}`, () => decodeBlock(bytes));
+    if (block.unit.log === log) return block;
+    throw this.damaged(`block ${log}`, `it says that it is block ${block.unit.log}`);
+  }
+
+  /** Blocks in order, each as its bytes. */
+  blocks(from: LogNumber, to: LogNumber): Iterable<Row> {
+    return this.#blocks.range({ start: numberKey(from), end: numberKey(to + 1) });
+  }
+
+  /** One transaction for everything that an append says (I2). */
+  append(carried: Carried): Promise<void> {
+    const { finished, after, schemas } = carried;
+    const first = finished?.unit.log ?? this.last() + 1;
+    return this.environment.commit(() => {
+      if (finished !== undefined) {
+        this.#blocks.put(numberKey(finished.unit.log), finished.bytes);
+      }
+      for (const schema of schemas) {
+        this.#schemas.put(textKey(`${schema.table}\0${schema.version}`), json(schema));
+      }
+      this.#putFacts(after, first);
+    });
+  }
+
+  #putFacts(after: AppendFacts, first: LogNumber): void {
+    for (const [source, position] of after.positions) {
+      this.#positions.put(textKey(source), json(position));
+    }
+    for (const [name, value] of after.facts) {
+      if (value === null) this.#facts.remove(textKey(name));
+      else this.#facts.put(textKey(name), json(value));
+    }
+    for (const [rule, version] of after.hiding ?? []) {
+      const mark: HidingMark = { version, from: first };
+      this.#hiding.put(textKey(rule), json(mark));
+    }
+    if (after.copying !== undefined) this.#meta.put(META_COPYING, json(after.copying));
+  }
+
+  /** Drops blocks up to `log`, which the derived file holds durably. */
+  async trim(log: LogNumber): Promise<void> {
+    for (let from = this.trimmed() + 1; from <= log; from += SLICE_ROWS) {
+      const to = Math.min(log, from + SLICE_ROWS - 1);
+      await this.environment.commit(() => {
+        for (let at = from; at <= to; at++) this.#blocks.remove(numberKey(at));
+        this.#meta.put(META_TRIMMED, numberKey(to));
+      });
+      await turnOfLoop();
+    }
+  }
+
+  // ------------------------------------------------------------ what is loaded at the start
+
+  positions(): Map<string, SourcePosition> {
+    return this.#all<SourcePosition>(this.#positions);
+  }
+
+  facts(): Map<string, string> {
+    return this.#all<string>(this.#facts);
+  }
+
+  hiding(): Map<string, HidingMark> {
+    return this.#all<HidingMark>(this.#hiding);
+  }
+
+  schemas(): TableSchema[] {
+    return [...this.#all<TableSchema>(this.#schemas).values()];
+  }
+
+  copying(): readonly CopyStatus[] {
+    const value = this.#meta.get(META_COPYING);
+    return value === undefined ? [] : this.#parsed<CopyStatus[]>("copying", value);
+  }
+
+  /** In the order of their starts. */
+  runs(): Run[] {
+    return [...this.#runs.range({})].map(({ value }) => this.#parsed<Run>("a run", value));
+  }
+
+  addRun(run: Run): Promise<void> {
+    const count = [...this.#runs.range({})].length;
+    return this.environment.commit(() => {
+      this.#runs.put(numberKey(count + 1), json(run));
+    });
+  }
+
+  #all<T>(table: Table): Map<string, T> {
+    const found = new Map<string, T>();
+    for (const { key, value } of table.range({})) {
+      const name = key.toString("utf8");
+      found.set(name, this.#parsed<T>(name, value));
+    }
+    return found;
+  }
+
+  #parsed<T>(what: string, value: Buffer): T {
+    try {
+      return JSON.parse(value.toString("utf8")) as T;
+    } catch (error) {
+      throw this.damaged(what, errorText(error), error);
+    }
+  }
+
+  // ------------------------------------------------------------ parts of huge units
+
+  writePart(
+    unit: string,
+    part: number,
+    bytes: Buffer,
+    documents: ReadonlyMap<DocId, KeptDocument | null>,
+  ): Promise<void> {
+    const pending = [...documents].map(([id, document]) => ({
+      key: pendingKey(unit, docRowKey(id)),
+      value: document === null ? GONE : encodePending(id, document),
+    }));
+    return this.environment.commit(() => {
+      this.#parts.put(partKey(unit, part), bytes);
+      for (const { key, value } of pending) this.#pending.put(key, value);
+    });
+  }
+
+  part(unit: string, part: number): Buffer {
+    const bytes = this.#parts.get(partKey(unit, part));
+    if (bytes !== undefined) return bytes;
+    throw this.damaged(`part ${part} of unit ${unit}`, "it is not there");
+  }
+
+  spilled(unit: string): SpilledDocuments {
+    return {
+      get: (id) => {
+        const value = this.#pending.get(pendingKey(unit, docRowKey(id)));
+        if (value === undefined) return undefined;
+        if (value.length === GONE.length) return null;
+        return this.reading(`document ${JSON.stringify(id)} of unit ${unit}`, () => {
+          return readDocument(value).document;
+        });
+      },
+      forget: (prefix) => this.#removeUnder(this.#pending, pendingKey(unit, textKey(prefix))),
+    };
+  }
+
+  async discardUnit(unit: string): Promise<void> {
+    await this.#removeUnder(this.#parts, textKey(`${unit}\0`));
+    await this.#removeUnder(this.#pending, textKey(`${unit}\0`));
+  }
+
+  /** Units that have parts or documents here, committed or not. */
+  units(): string[] {
+    const units = new Set<string>();
+    for (const table of [this.#parts, this.#pending]) {
+      let start: Buffer = Buffer.from([0]);
+      for (;;) {
+        let unit: string | undefined;
+        for (const { key } of table.range({ start, limit: 1 })) {
+          unit = key.toString("utf8", 0, key.indexOf(0));
+        }
+        if (unit === undefined) break;
+        units.add(unit);
+        start = endOf(textKey(`${unit}\0`));
+      }
+    }
+    return [...units];
+  }
+
+  async #removeUnder(table: Table, prefix: Buffer): Promise<void> {
+    const range = { start: prefix, end: endOf(prefix), limit: SLICE_ROWS };
+    for (;;) {
+      const keys = [...table.range(range)].map(({ key }) => key);
+      if (keys.length === 0) return;
+      await this.environment.commit(() => {
+        for (const key of keys) table.remove(key);
+      });
+    }
+  }
+
+  // ------------------------------------------------------------ damage
+
+  reading<T>(what: string, read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof DamagedBytes)) throw error;
+      throw this.damaged(what, error.message, error);
+    }
+  }
+
+  damaged(what: string, found: string, cause?: unknown): AppError {
+    const { path } = this.environment;
+    const detail = cause === undefined ? {} : { cause };
+    return new AppError("JOURNAL_DAMAGED", `reading ${what} in ${path}: ${found}`, detail);
+  }
+}
+
+function encodePending(id: DocId, document: KeptDocument): Buffer {
+  const { identity } = docKeyOf(id);
+  return encodeDocument(document, isCut(identity) ? identity : "");
+}
+
+function json(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value), "utf8");
+}

@@ -1,0 +1,219 @@
+/**
+ * One channel as a view sees it: derived rows up to where the overlay begins, then the overlay's entries.
+ * A derived row is left out where the overlay has a newer word about it.
+ */
+import type { ChannelEntry } from "../../model/entry.js";
+import type { ChannelKind } from "../../model/table.js";
+import { showsRow } from "../block-format.js";
+import type { DocId } from "../document-key.js";
+import type { Hiding } from "../hiding.js";
+import type { LapChannel, LogNumber } from "../journal.js";
+import type { LapBudget } from "../lap-budget.js";
+import type { Overlay } from "../overlay.js";
+import { rowOf } from "../overlay-channel.js";
+import type { ChannelSlice } from "../overlay-channel.js";
+import type { DerivedFile } from "./derived-file.js";
+import type { Snapshot } from "./environment.js";
+import { indexKey, indexSerial } from "./row-keys.js";
+import { decodeIndexRow, indexRowLog } from "./row-values.js";
+import type { HeadRow } from "./row-values.js";
+
+/** Everything that a read of one moment goes by. */
+export interface View {
+  readonly log: LogNumber;
+  readonly file: DerivedFile;
+  /** Undefined: the newest state, one and the same within a turn of the event loop. */
+  readonly snapshot: Snapshot | undefined;
+  readonly overlay: Overlay;
+  readonly hiding: Hiding;
+}
+
+export class ChannelView {
+  readonly name: string;
+  readonly kind: ChannelKind;
+  /** 0 while the channel never had an entry, as serial and floor. */
+  readonly epoch: number;
+  readonly serial: number;
+  readonly floor: number;
+  readonly #view: View;
+  readonly #slice: ChannelSlice | undefined;
+  /** Derived rows count up to here. */
+  readonly #base: number;
+
+  constructor(name: string, view: View) {
+    this.name = name;
+    this.#view = view;
+    const row = view.file.head(name, view.snapshot);
+    const seen = view.overlay.channel(name, view.log);
+    const slice = seen?.slice;
+    this.#slice = slice;
+    this.#base = slice?.from ?? row?.serial ?? 0;
+    this.serial = slice?.to ?? row?.serial ?? 0;
+    this.kind = seen?.channel.kind ?? row?.kind ?? "state";
+    this.epoch = this.serial === 0 ? 0 : (seen?.channel.epoch ?? row?.epoch ?? 0);
+    this.floor = this.kind === "events" ? this.#eventsFloor(row) : (row?.floor ?? 0);
+  }
+
+  /** What a lap brings of the entries above `after`. */
+  lap(after: number, budget: LapBudget): LapChannel {
+    const { name: channel, epoch, floor, serial } = this;
+    const told = { channel, epoch, floor };
+    const isBelow = after < floor && (this.kind === "events" || after > 0);
+    if (isBelow || after > serial) {
+      return { ...told, belowFloor: true, entries: [], reached: after, atHead: false };
+    }
+    const entries: ChannelEntry[] = [];
+    let passed = after;
+    for (const seen of this.#walk(after, budget)) {
+      if (seen.entry !== undefined) {
+        if (!budget.takes(seen.entry.body.length)) break;
+        entries.push(seen.entry);
+      }
+      passed = seen.serial;
+    }
+    if (!budget.isOver) {
+      return { ...told, belowFloor: false, entries, reached: serial, atHead: true };
+    }
+    const reached = entries[entries.length - 1]?.serial ?? passed;
+    return { ...told, belowFloor: false, entries, reached, atHead: passed === serial };
+  }
+
+  /** Retained entries of an `events` channel with serials in [from, to], in either direction. */
+  *events(from: number, to: number, direction: "up" | "down"): Generator<ChannelEntry> {
+    const { file, snapshot } = this.#view;
+    const first = Math.max(from, this.floor + 1);
+    const derivedTo = Math.min(to, this.#base);
+    const own = this.#ownEntries(first, to);
+    if (direction === "down") yield* own.reverse();
+    if (first <= derivedTo) {
+      const low = indexKey(this.name, first);
+      const high = indexKey(this.name, derivedTo);
+      const range =
+        direction === "up"
+          ? { start: low, end: indexKey(this.name, derivedTo + 1) }
+          : { start: high, end: indexKey(this.name, first - 1), reverse: true };
+      for (const { key, value } of file.index.range(range, snapshot)) {
+        const row = decodeIndexRow(indexSerial(key), value);
+        if (row.kind === "entry") yield row.entry;
+      }
+    }
+    if (direction === "up") yield* own;
+  }
+
+  /** Every serial above `after` that has something, with its entry if it is shown. Ends when the time is over. */
+  *#walk(
+    after: number,
+    budget: LapBudget,
+  ): Generator<{ readonly serial: number; readonly entry: ChannelEntry | undefined }> {
+    if (after >= this.serial || budget.isOver) return;
+    if (after < this.#base) {
+      const range = {
+        start: indexKey(this.name, after + 1),
+        end: indexKey(this.name, this.#base + 1),
+      };
+      const { file, snapshot } = this.#view;
+      for (const { key, value } of file.index.range(range, snapshot)) {
+        if (!budget.looks()) return;
+        const serial = indexSerial(key);
+        yield { serial, entry: this.#derived(serial, value) };
+      }
+    }
+    const slice = this.#slice;
+    if (slice === undefined) return;
+    const first = slice.entries[0]?.entry.serial ?? 0;
+    for (let at = Math.max(0, after + 1 - first); at < slice.count; at++) {
+      const seen = slice.entries[at];
+      if (seen === undefined || !budget.looks()) return;
+      const { entry, row, document } = seen;
+      const isShown = this.kind === "events" || this.#isCurrent(slice, entry, row, document);
+      yield { serial: entry.serial, entry: isShown ? entry : undefined };
+    }
+  }
+
+  #derived(serial: number, value: Buffer): ChannelEntry | undefined {
+    const { file, snapshot } = this.#view;
+    const row = file.reading(`channel ${this.name}`, () => decodeIndexRow(serial, value));
+    if (row.kind === "entry") {
+      const { entry } = row;
+      if (this.kind === "events") return entry;
+      const key = entry.op === "t" ? undefined : entry.body;
+      return this.#isSuperseded(entry.table, key?.toString()) ? undefined : entry;
+    }
+    const document = file.document(row.id, snapshot);
+    if (document === undefined || this.#isSuperseded(document.table, document.key)) {
+      return undefined;
+    }
+    const { table, schema, body } = document;
+    if (!this.#isShown(row.id)) return undefined;
+    return { ...row.place, op: row.op, table, schema, body };
+  }
+
+  /** Whether the overlay has a newer word about a derived row; without a key, about a truncation. */
+  #isSuperseded(table: string, key: string | undefined): boolean {
+    const slice = this.#slice;
+    if (slice === undefined) return false;
+    if (slice.truncated.has(table)) return true;
+    return key !== undefined && slice.newest.has(rowOf(table, key));
+  }
+
+  #isCurrent(
+    slice: ChannelSlice,
+    entry: ChannelEntry,
+    row: string,
+    document: DocId | undefined,
+  ): boolean {
+    const { op, table, serial } = entry;
+    const emptiedAt = slice.truncated.get(table) ?? 0;
+    if (op === "t") return emptiedAt === serial;
+    if (serial < emptiedAt || slice.newest.get(row) !== serial) return false;
+    return !showsRow(op) || (document !== undefined && this.#isShown(document));
+  }
+
+  /** Whether the document is still there, and not hidden. */
+  #isShown(id: DocId): boolean {
+    const { file, snapshot, overlay, hiding, log } = this.#view;
+    const own = overlay.document(id, log);
+    if (own === null) return false;
+    if (hiding.isEmpty) return true;
+    const document = own ?? file.document(id, snapshot);
+    return document !== undefined && !hiding.hides(id, document);
+  }
+
+  #ownEntries(from: number, to: number): ChannelEntry[] {
+    const slice = this.#slice;
+    const entries: ChannelEntry[] = [];
+    for (let at = 0; at < (slice?.count ?? 0); at++) {
+      const entry = slice?.entries[at]?.entry;
+      if (entry !== undefined && entry.serial >= from && entry.serial <= to) entries.push(entry);
+    }
+    return entries;
+  }
+
+  /** Retention's floor, or the last entry that a rule change hid. */
+  #eventsFloor(row: HeadRow | undefined): number {
+    const floor = row?.floor ?? 0;
+    const { hiding, overlay } = this.#view;
+    if (hiding.isEmpty) return floor;
+    const feeds = overlay.head(this.name)?.feeds ?? row?.feeds;
+    const from = hiding.eventsFrom(feeds?.keys() ?? []);
+    if (from === 0) return floor;
+    let low = floor;
+    let high = this.serial;
+    // The last serial whose log number is below `from`: log numbers rise with serials.
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.#logOf(middle) < from) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  #logOf(serial: number): LogNumber {
+    const slice = this.#slice;
+    if (slice !== undefined && serial > this.#base) {
+      return slice.entries[serial - 1 - this.#base]?.entry.log ?? 0;
+    }
+    const value = this.#view.file.index.get(indexKey(this.name, serial), this.#view.snapshot);
+    return value === undefined ? 0 : indexRowLog(value);
+  }
+}

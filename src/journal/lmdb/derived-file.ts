@@ -1,0 +1,133 @@
+/** The derived file: its tables by name, and typed reads of single rows. Write-back and retention write it. */
+import { AppError } from "../../base/errors.js";
+import type { KeptDocument } from "../../model/document.js";
+import { DamagedBytes } from "../byte-io.js";
+import { readDocument } from "../document-codec.js";
+import { docIdOf, docKeyOf, docPrefix } from "../document-key.js";
+import type { DocId } from "../document-key.js";
+import { docRowKey } from "../document-order.js";
+import type { LogNumber } from "../journal.js";
+import { SLICE_ROWS, turnOfLoop } from "../turn.js";
+import { Environment } from "./environment.js";
+import type { EnvironmentOptions, Row, RowRange, Snapshot, Table } from "./environment.js";
+import { endOf, feedChannel, keyAfter, readNumber, textKey } from "./row-keys.js";
+import { decodeHead } from "./row-values.js";
+import type { HeadRow } from "./row-values.js";
+
+/** Keys of the table `meta`. */
+export const MetaKey = {
+  /** W: everything up to this log number is in the derived tables. */
+  watermark: Buffer.from("watermark"),
+  parked: Buffer.from("parked"),
+  /** The commit of the huge unit that is being merged, and the next part. */
+  merging: Buffer.from("merging"),
+  /** The next part to merge. */
+  mergedParts: Buffer.from("mergedParts"),
+} as const;
+
+export class DerivedFile {
+  readonly environment: Environment;
+  readonly meta: Table;
+  readonly documents: Table;
+  readonly index: Table;
+  readonly rows: Table;
+  readonly heads: Table;
+  readonly feeds: Table;
+  readonly parked: Table;
+  readonly tombstones: Table;
+  readonly times: Table;
+
+  constructor(options: EnvironmentOptions) {
+    this.environment = new Environment(options);
+    this.meta = this.environment.table("meta");
+    this.documents = this.environment.table("documents");
+    this.index = this.environment.table("index");
+    this.rows = this.environment.table("rows");
+    this.heads = this.environment.table("heads");
+    this.feeds = this.environment.table("feeds");
+    this.parked = this.environment.table("parked");
+    this.tombstones = this.environment.table("tombstones");
+    this.times = this.environment.table("times");
+  }
+
+  number(key: Buffer, snapshot?: Snapshot): number {
+    const value = this.meta.get(key, snapshot);
+    return value === undefined ? 0 : readNumber(value);
+  }
+
+  watermark(snapshot?: Snapshot): LogNumber {
+    return this.number(MetaKey.watermark, snapshot);
+  }
+
+  head(channel: string, snapshot?: Snapshot): HeadRow | undefined {
+    const value = this.heads.get(textKey(channel), snapshot);
+    return value === undefined
+      ? undefined
+      : this.reading(`the head of ${channel}`, () => decodeHead(value));
+  }
+
+  document(id: DocId, snapshot?: Snapshot): KeptDocument | undefined {
+    const value = this.documents.get(docRowKey(id), snapshot);
+    return value === undefined ? undefined : this.decoded(id, value);
+  }
+
+  decoded(id: DocId, value: Buffer): KeptDocument {
+    return this.reading(`document ${JSON.stringify(id)}`, () => readDocument(value).document);
+  }
+
+  /** The document of a row of `documents`, under its whole id. */
+  documentRow({ key, value }: Row): { readonly id: DocId; readonly document: KeptDocument } {
+    return this.reading("a row of documents", () => {
+      const { document, identity } = readDocument(value);
+      if (identity === "") return { id: key.toString("utf8"), document };
+      // The key's identity is cut: only rule and relation count.
+      const { rule, relation } = docKeyOf(key.toString("utf8"));
+      return { id: docIdOf({ rule, relation, identity }), document };
+    });
+  }
+
+  /** Channels that a rule, or one relation under it, feeds. */
+  async fedChannels(rule: string, relation: string | undefined): Promise<Set<string>> {
+    const channels = new Set<string>();
+    await this.eachUnder(this.feeds, textKey(docPrefix(rule, relation)), (row) => {
+      channels.add(feedChannel(row.key));
+    });
+    return channels;
+  }
+
+  /**
+   * Calls `see` for every row whose key begins with `prefix`, in slices, with `between` after each: rows may
+   * change there.
+   */
+  async eachUnder(
+    table: Table,
+    prefix: Buffer,
+    see: (row: Row) => void,
+    between: () => Promise<void> = turnOfLoop,
+  ): Promise<void> {
+    let range: RowRange = { start: prefix, end: endOf(prefix), limit: SLICE_ROWS };
+    for (;;) {
+      let count = 0;
+      let last: Buffer | undefined;
+      for (const row of table.range(range)) {
+        count += 1;
+        last = row.key;
+        see(row);
+      }
+      await between();
+      if (last === undefined || count < SLICE_ROWS) return;
+      range = { ...range, start: keyAfter(last) };
+    }
+  }
+
+  /** Names what was read when its bytes are not what was written. */
+  reading<T>(what: string, read: () => T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof DamagedBytes)) throw error;
+      const message = `reading ${what} in ${this.environment.path}: ${error.message}`;
+      throw new AppError("JOURNAL_DAMAGED", message, { cause: error });
+    }
+  }
+}

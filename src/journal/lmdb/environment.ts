@@ -1,0 +1,196 @@
+/**
+ * One LMDB file with its tables, opened so that a resolved commit is on the disk (`overlappingSync` off).
+ * Keys and values are bytes. Every commit is conditional on the fence: the run that opened the file last;
+ * a process that was taken for dead and is not can then write nothing any more.
+ */
+import { existsSync } from "node:fs";
+import { open } from "lmdb";
+import type { Database, RootDatabase } from "lmdb";
+import { AppError, errorText } from "../../base/errors.js";
+import { checkMetaPages } from "./meta-pages.js";
+
+const TABLES_MAX = 16;
+const FENCE_KEY = Buffer.from("writer");
+
+export interface Row {
+  readonly key: Buffer;
+  readonly value: Buffer;
+}
+
+export interface RowRange {
+  readonly start?: Buffer;
+  /** Not included. */
+  readonly end?: Buffer;
+  readonly reverse?: boolean;
+  readonly limit?: number;
+}
+
+/** A state of the file that stands still until `done`. */
+export interface Snapshot {
+  done(): void;
+}
+
+export interface Table {
+  get(key: Buffer, snapshot?: Snapshot): Buffer | undefined;
+  /** Lazy; must be read to its end, or left with `break`, before anything is awaited. */
+  range(range: RowRange, snapshot?: Snapshot): Iterable<Row>;
+  /** Inside `commit` only. */
+  put(key: Buffer, value: Uint8Array): void;
+  remove(key: Buffer): void;
+}
+
+export interface EnvironmentOptions {
+  readonly path: string;
+  /** Address space: the file can grow so far. Takes no memory and no disk by itself. */
+  readonly mapBytes: number;
+  readonly readOnly?: boolean;
+}
+
+/** lmdb's own options that its types lack. */
+interface OpenOptions {
+  readonly noReadAhead: boolean;
+}
+
+export class Environment {
+  readonly path: string;
+  readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly #fence: Database<Buffer, Buffer> | undefined;
+  readonly #readOnly: boolean;
+  #term = 0;
+  #isOpen = true;
+
+  /** Throws JOURNAL_DAMAGED, JOURNAL_NEWER, JOURNAL_UNREADABLE. */
+  constructor(options: EnvironmentOptions) {
+    const { path, mapBytes, readOnly = false } = options;
+    this.path = path;
+    this.#readOnly = readOnly;
+    if (existsSync(path)) checkMetaPages(path, readOnly);
+    const extra: OpenOptions = { noReadAhead: true };
+    try {
+      this.#root = open<Buffer, Buffer>({
+        ...{ path, readOnly, mapSize: mapBytes, maxDbs: TABLES_MAX, noSubdir: true },
+        ...{ overlappingSync: false, eventTurnBatching: false, noMemInit: false },
+        ...{ encoding: "binary", keyEncoding: "binary" },
+        ...extra,
+      });
+      this.#fence = readOnly ? undefined : this.#openFence();
+    } catch (error) {
+      const message = `opening ${path}: ${errorText(error)}`;
+      throw new AppError("JOURNAL_UNREADABLE", message, { cause: error });
+    }
+  }
+
+  table(name: string): Table {
+    const found = this.#root.openDB({ name, encoding: "binary", keyEncoding: "binary" }) as
+      | Database<Buffer, Buffer>
+      | undefined;
+    if (found === undefined) {
+      throw new AppError("JOURNAL_DAMAGED", `opening ${this.path}: it has no table ${name}`);
+    }
+    return new LmdbTable(found);
+  }
+
+  /** From now on only this process can commit. */
+  async takeOver(): Promise<void> {
+    const fence = this.#writable();
+    this.#term = (fence.getEntry(FENCE_KEY)?.version ?? 0) + 1;
+    await this.#settled(fence.put(FENCE_KEY, Buffer.from([1]), this.#term));
+  }
+
+  /** All puts and removes of `work`, in one transaction, durable when it resolves. */
+  async commit(work: () => void): Promise<void> {
+    const done = await this.#settled(this.#writable().ifVersion(FENCE_KEY, this.#term, work));
+    if (!done) {
+      throw new AppError(
+        "JOURNAL_IN_USE",
+        `writing ${this.path}: another process has taken the journal over`,
+      );
+    }
+  }
+
+  /** The newest state. Must be ended; within one turn of the event loop `fresh` is enough. */
+  snapshot(): Snapshot {
+    this.fresh();
+    return this.#root.useReadTransaction();
+  }
+
+  /** Reads without a snapshot show the newest state from here on, one and the same until the turn ends. */
+  fresh(): void {
+    this.#root.resetReadTxn();
+  }
+
+  async close(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    await this.#root.close();
+  }
+
+  #openFence(): Database<Buffer, Buffer> {
+    return this.#root.openDB<Buffer, Buffer>({
+      ...{ name: "fence", encoding: "binary", keyEncoding: "binary", useVersions: true },
+    });
+  }
+
+  #writable(): Database<Buffer, Buffer> {
+    if (this.#fence !== undefined && !this.#readOnly) return this.#fence;
+    throw new AppError("JOURNAL_WRITE_FAILED", `writing ${this.path}: it was opened for reading`);
+  }
+
+  async #settled<T>(writing: Promise<T>): Promise<T> {
+    try {
+      return await writing;
+    } catch (error) {
+      throw await writeFailure(this.path, error);
+    }
+  }
+}
+
+/** Inside a commit the promises of single writes are settled ones: only that of the commit counts. */
+interface Writes {
+  put(key: Buffer, value: Uint8Array): unknown;
+  remove(key: Buffer): unknown;
+}
+
+class LmdbTable implements Table {
+  readonly #db: Database<Buffer, Buffer>;
+  readonly #writes: Writes;
+
+  constructor(db: Database<Buffer, Buffer>) {
+    this.#db = db;
+    this.#writes = db as Writes;
+  }
+
+  get(key: Buffer, snapshot?: Snapshot): Buffer | undefined {
+    return snapshot === undefined
+      ? this.#db.get(key)
+      : this.#db.get(key, { transaction: snapshot });
+  }
+
+  range(range: RowRange, snapshot?: Snapshot): Iterable<Row> {
+    return this.#db.getRange(snapshot === undefined ? range : { ...range, transaction: snapshot });
+  }
+
+  put(key: Buffer, value: Uint8Array): void {
+    this.#writes.put(key, value);
+  }
+
+  remove(key: Buffer): void {
+    this.#writes.remove(key);
+  }
+}
+
+/** lmdb tells the reason by a second promise, which must not stay unheard. */
+async function writeFailure(path: string, error: unknown): Promise<AppError> {
+  let reason = error;
+  if (error instanceof Error && "commitError" in error) {
+    const told = error.commitError as Promise<unknown>;
+    const late = new Promise<undefined>((resolve) => {
+      setImmediate(() => {
+        setImmediate(resolve, undefined);
+      });
+    });
+    reason = await Promise.race([told.catch((cause: unknown) => cause), late]);
+  }
+  const found = reason === undefined ? errorText(error) : errorText(reason);
+  return new AppError("JOURNAL_WRITE_FAILED", `writing ${path}: ${found}`, { cause: error });
+}

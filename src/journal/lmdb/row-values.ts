@@ -1,0 +1,101 @@
+/** The values of the derived tables (see lmdb-journal.ts for the tables). Varints as in byte-io.ts. */
+import type { ChannelEntry } from "../../model/entry.js";
+import { kinds, ops, showsRow } from "../block-format.js";
+import { ByteReader, ByteWriter, DamagedBytes } from "../byte-io.js";
+import { feedIdOf } from "../document-key.js";
+import type { DocId, FeedId } from "../document-key.js";
+import type { HeadState } from "../head-state.js";
+
+/** A head as it is kept: the writer's part, and what retention did to the channel. */
+export interface HeadRow extends HeadState {
+  readonly floor: number;
+  /** Bytes of `written` that are trimmed. */
+  readonly trimmed: number;
+}
+
+/** A row of the channel index. */
+export type IndexRow =
+  | {
+      readonly kind: "document";
+      readonly place: IndexPlace;
+      readonly op: ChannelEntry["op"];
+      readonly id: DocId;
+    }
+  | { readonly kind: "entry"; readonly entry: ChannelEntry };
+
+interface IndexPlace {
+  readonly serial: number;
+  readonly log: number;
+  readonly index: number;
+}
+
+/** The op's number carries this bit where the row names a document instead of holding a body. */
+const NAMES_DOCUMENT = 0x80;
+
+const scratch = new ByteWriter(512);
+
+/** `document`: the row shows it, and holds no body of its own. */
+export function encodeIndexRow(entry: ChannelEntry, document: DocId | undefined): Buffer {
+  const isNamed = document !== undefined && showsRow(entry.op);
+  scratch.clear();
+  scratch.u8(ops.indexOf(entry.op) | (isNamed ? NAMES_DOCUMENT : 0));
+  scratch.varint(entry.log);
+  scratch.varint(entry.index);
+  if (isNamed) {
+    scratch.text(document);
+    return scratch.copy();
+  }
+  scratch.text(entry.table);
+  scratch.varint(entry.schema);
+  scratch.bytes(entry.body);
+  return scratch.copy();
+}
+
+export function decodeIndexRow(serial: number, value: Buffer): IndexRow {
+  const reader = new ByteReader(value);
+  const code = reader.u8();
+  const op = ops[code & ~NAMES_DOCUMENT];
+  if (op === undefined) throw new DamagedBytes(`op ${code} of a row of a channel`);
+  const place = { serial, log: reader.varint(), index: reader.varint() };
+  if ((code & NAMES_DOCUMENT) !== 0) return { kind: "document", place, op, id: reader.text() };
+  const entry = { ...place, op, table: reader.text(), schema: reader.varint() };
+  return { kind: "entry", entry: { ...entry, body: reader.bytes() } };
+}
+
+/** The log number of a row, without the rest. */
+export function indexRowLog(value: Buffer): number {
+  return new ByteReader(value, 1).varint();
+}
+
+export function encodeHead(head: HeadRow): Buffer {
+  scratch.clear();
+  scratch.u8(kinds.indexOf(head.kind));
+  scratch.varint(head.epoch);
+  scratch.varint(head.serial);
+  scratch.varint(head.written);
+  scratch.varint(head.floor);
+  scratch.varint(head.trimmed);
+  scratch.varint(head.feeds.size);
+  for (const [feed, count] of head.feeds) {
+    scratch.text(feed);
+    scratch.varint(count);
+  }
+  return scratch.copy();
+}
+
+export function decodeHead(value: Buffer): HeadRow {
+  const reader = new ByteReader(value);
+  const kind = kinds[reader.u8()];
+  if (kind === undefined) throw new DamagedBytes("the kind of a channel");
+  const epoch = reader.varint();
+  const serial = reader.varint();
+  const written = reader.varint();
+  const floor = reader.varint();
+  const trimmed = reader.varint();
+  const feeds = new Map<FeedId, number>();
+  for (let left = reader.varint(); left > 0; left--) {
+    const [rule = "", relation = "", table = ""] = reader.text().split("\0");
+    feeds.set(feedIdOf(rule, relation, table), reader.varint());
+  }
+  return { kind, epoch, serial, written, floor, trimmed, feeds };
+}

@@ -1,0 +1,107 @@
+/**
+ * Everything that the journal in memory keeps, for ever and in its simplest form: all entries of all
+ * channels and all versions of all documents. It outlives its writer as a disk does, and can be copied.
+ */
+import type { KeptDocument } from "../../model/document.js";
+import type { ChannelEntry } from "../../model/entry.js";
+import type { SourcePosition } from "../../model/position.js";
+import type { TableSchema } from "../../model/table.js";
+import { prefixOfDoc } from "../document-key.js";
+import type { DocId } from "../document-key.js";
+import type { HeadState } from "../head-state.js";
+import type { HidingMark } from "../hiding.js";
+import type { CopyStatus, LogNumber } from "../journal.js";
+import type { Run } from "../runs.js";
+import type { Unit } from "../unit.js";
+
+export interface MemoryEntry {
+  readonly entry: ChannelEntry;
+  readonly key: string;
+  readonly document: DocId | undefined;
+}
+
+export interface MemoryChannel {
+  floor: number;
+  entries: MemoryEntry[];
+}
+
+interface Version {
+  readonly log: LogNumber;
+  readonly state: KeptDocument | null;
+}
+
+export class MemoryDisk {
+  readonly runs: Run[] = [];
+  readonly positions = new Map<string, SourcePosition>();
+  readonly facts = new Map<string, string>();
+  readonly schemas: TableSchema[] = [];
+  readonly hiding = new Map<string, HidingMark>();
+  readonly heads = new Map<string, HeadState>();
+  readonly channels = new Map<string, MemoryChannel>();
+  readonly documents = new Map<DocId, Version[]>();
+  /** Log number and time of every unit. */
+  readonly times: { readonly log: LogNumber; readonly at: number }[] = [];
+  copying: readonly CopyStatus[] = [];
+  log: LogNumber = 0;
+  parked = 0;
+  /** The run that writes now. */
+  writer: string | undefined;
+
+  /** As a backup of the files would be. */
+  copy(): MemoryDisk {
+    const made = new MemoryDisk();
+    made.runs.push(...this.runs);
+    for (const [name, value] of this.positions) made.positions.set(name, value);
+    for (const [name, value] of this.facts) made.facts.set(name, value);
+    made.schemas.push(...this.schemas);
+    for (const [name, value] of this.hiding) made.hiding.set(name, value);
+    for (const [name, value] of this.heads) made.heads.set(name, value);
+    for (const [name, { floor, entries }] of this.channels) {
+      made.channels.set(name, { floor, entries: [...entries] });
+    }
+    for (const [id, versions] of this.documents) made.documents.set(id, [...versions]);
+    made.times.push(...this.times);
+    made.copying = this.copying;
+    made.log = this.log;
+    made.parked = this.parked;
+    return made;
+  }
+
+  apply(unit: Unit, heads: ReadonlyMap<string, HeadState>): void {
+    for (const [name, head] of heads) this.heads.set(name, head);
+    for (const [name, { entries, keys, documents }] of unit.channels) {
+      const channel = this.channels.get(name) ?? { floor: 0, entries: [] };
+      this.channels.set(name, channel);
+      for (const [at, entry] of entries.entries()) {
+        channel.entries.push({ entry, key: keys[at] ?? "", document: documents[at] });
+      }
+    }
+    for (const step of unit.steps) {
+      if (step.kind === "document") this.#add(step.id, unit.log, step.state);
+      else {
+        for (const id of this.documents.keys()) {
+          if (prefixOfDoc(id) === step.prefix) this.#add(id, unit.log, null);
+        }
+      }
+    }
+    this.log = unit.log;
+    this.parked = unit.parked;
+    this.times.push({ log: unit.log, at: unit.at });
+  }
+
+  /** As it stood at `log`. */
+  document(id: DocId, log: LogNumber): KeptDocument | undefined {
+    const versions = this.documents.get(id) ?? [];
+    for (let at = versions.length - 1; at >= 0; at--) {
+      const version = versions[at];
+      if (version !== undefined && version.log <= log) return version.state ?? undefined;
+    }
+    return undefined;
+  }
+
+  #add(id: DocId, log: LogNumber, state: KeptDocument | null): void {
+    const versions = this.documents.get(id) ?? [];
+    versions.push({ log, state });
+    this.documents.set(id, versions);
+  }
+}

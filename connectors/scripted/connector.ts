@@ -1,0 +1,44 @@
+/**
+ * The worked example of a connector, and the source that tests run on: tables and transactions written
+ * down in the YAML, or in code. Everything is kept in memory and begins anew with the process.
+ */
+import type { Clock } from "../../src/base/clock.js";
+import type { Connector } from "../../src/connector/connector.js";
+import type { Problem } from "../../src/model/problem.js";
+import { ScriptedSession } from "./scripted-session.js";
+import { ScriptedSource } from "./scripted-source.js";
+import { optionsSchema, parseScript } from "./script-options.js";
+import type { ScriptedOptions } from "./script-options.js";
+
+/** What the YAML's `connector: scripted` loads. */
+export const connector: Connector<ScriptedOptions> = createScriptedConnector(new Map());
+
+/** `sources` by name; one that is not among them is made from its options. */
+export function createScriptedConnector(
+  sources: Map<string, ScriptedSource>,
+): Connector<ScriptedOptions> {
+  const sourceOf = (name: string, options: ScriptedOptions, clock: Clock): ScriptedSource => {
+    const known = sources.get(name);
+    if (known !== undefined) return known;
+    const made = new ScriptedSource({ ...options, clock });
+    sources.set(name, made);
+    return made;
+  };
+  return {
+    name: "scripted",
+    optionsSchema,
+    parseOptions: parseScript,
+    open: async (context) =>
+      new ScriptedSession(sourceOf(context.source, context.options, context.clock), context),
+    check: async (context) => {
+      const { tables } = context.options;
+      const problems: Problem[] = [];
+      if (!sources.has(context.source) && tables.length === 0) {
+        const message = `the scripted source ${context.source} has no tables`;
+        problems.push({ code: "CONFIG_INVALID", level: "error", message, cure: "Write `tables`." });
+      }
+      return problems;
+    },
+    parsePosition: (text) => (/^\d{1,16}$/.test(text) ? text.padStart(16, "0") : undefined),
+  };
+}

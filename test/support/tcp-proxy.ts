@@ -1,0 +1,95 @@
+/**
+ * A TCP proxy on loopback whose network can fail: cut (connections die, new ones are refused), or frozen
+ * (connections stay open and nothing moves, as when a cable is pulled).
+ */
+import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
+
+export interface ProxyTarget {
+  readonly host: string;
+  readonly port: number;
+}
+
+export class TcpProxy {
+  readonly #server: Server;
+  readonly #target: ProxyTarget;
+  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  #state: "open" | "cut" | "frozen" = "open";
+  /** Connections accepted and passed on so far. */
+  accepted = 0;
+
+  private constructor(target: ProxyTarget) {
+    this.#target = target;
+    this.#server = createServer((socket) => {
+      this.#accept(socket);
+    });
+  }
+
+  static async start(target: ProxyTarget): Promise<TcpProxy> {
+    const proxy = new TcpProxy(target);
+    await new Promise<void>((resolve, reject) => {
+      proxy.#server.once("error", reject);
+      proxy.#server.listen(0, "127.0.0.1", resolve);
+    });
+    return proxy;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Every connection dies with a reset, and new ones do too. */
+  cut(): void {
+    this.#state = "cut";
+    for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+  }
+
+  /** Nothing moves any more, and nobody is told. New connections are accepted and stay silent. */
+  freeze(): void {
+    this.#state = "frozen";
+    for (const pair of this.#pairs) for (const socket of pair) socket.pause();
+  }
+
+  /** Connections that were frozen go on; what was cut stays dead. */
+  mend(): void {
+    this.#state = "open";
+    for (const pair of this.#pairs) for (const socket of pair) socket.resume();
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #accept(near: Socket): void {
+    if (this.#state === "cut") {
+      near.resetAndDestroy();
+      return;
+    }
+    this.accepted += 1;
+    const far = connect(this.#target);
+    const pair = [near, far] as const;
+    this.#pairs.add(pair);
+    this.#pass(near, far, pair);
+    this.#pass(far, near, pair);
+    if (this.#state === "frozen") for (const socket of pair) socket.pause();
+  }
+
+  #pass(from: Socket, to: Socket, pair: readonly [Socket, Socket]): void {
+    from.setNoDelay(true);
+    from.on("data", (chunk) => {
+      // Written without back-pressure: tests move little, and a frozen side must not end the other.
+      to.write(chunk);
+    });
+    from.on("end", () => {
+      to.end();
+    });
+    // A reset of one side is the proxy's own doing or the peer's: the pair ends either way.
+    from.on("error", () => {
+      to.destroy();
+    });
+    from.on("close", () => {
+      this.#pairs.delete(pair);
+      to.destroy();
+    });
+  }
+}

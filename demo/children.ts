@@ -69,9 +69,14 @@ export class Child {
 
   /** As a crash: no handler of the child runs. */
   async kill(): Promise<void> {
+    this.cut();
+    await this.#ended;
+  }
+
+  /** The same, without waiting for it. */
+  cut(): void {
     this.#wanted = false;
     this.#process?.kill("SIGKILL");
-    await this.#ended;
   }
 
   /** Asks it to stop and waits. May be called twice. */

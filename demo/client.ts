@@ -86,7 +86,8 @@ function stateOf({ status }: Sync): string {
 function countRows(): Record<string, number> {
   const tables = database
     .prepare(
-      "select name from sqlite_master where type = 'table' and name not like 'changecast%' and name not like 'sqlite%' order by name",
+      `select name from sqlite_master where type = 'table'
+       and name not like 'changecast%' and name not like 'sqlite%' order by name`,
     )
     .all() as { name: string }[];
   return Object.fromEntries(

@@ -8,6 +8,13 @@ export class Latencies {
     this.#countMax = countMax;
   }
 
+  /** All of them as one. */
+  static merged(parts: readonly Latencies[]): Latencies {
+    const whole = new Latencies(parts.reduce((sum, { count }) => sum + count, 1));
+    for (const part of parts) whole.add(part.#values);
+    return whole;
+  }
+
   add(values: readonly number[]): void {
     for (const value of values) {
       this.#values[this.#at] = value;

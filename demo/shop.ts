@@ -32,6 +32,7 @@ create table public.orders (
 create table public.order_items (
   order_id bigint not null,
   line int not null,
+  store_id int not null,
   product_id bigint not null,
   quantity int not null,
   price numeric(10,2) not null,
@@ -46,10 +47,12 @@ export async function createShop(client: pg.Client): Promise<void> {
   const values = STORES.map((city, at) => `(${String(at + 1)}, '${city} store', '${city}')`);
   await client.query(`insert into public.stores (id, name, city) values ${values.join(", ")}`);
   await client.query(
-    `insert into public.products (id, store_id, name, price, quantity, archived, attributes, description)
+    `insert into public.products
+       (id, store_id, name, price, quantity, archived, attributes, description)
      select n, 1 + n % $1, ($2::text[])[1 + n % cardinality($2::text[])] || ' ' || n,
             round((5 + n * 1.37 % 90)::numeric, 2), n % 50, n % 23 = 0,
-            jsonb_build_object('colour', (array['red','green','blue'])[1 + n % 3], 'weight', n * 0.1),
+            jsonb_build_object(
+              'colour', (array['red','green','blue'])[1 + n % 3], 'weight', n * 0.1),
             case when n % 10 = 0 then repeat(md5(n::text), 150) end
      from generate_series(1, $3) n`,
     [STORES.length, productNames, PRODUCTS_AT_FIRST],
@@ -61,9 +64,9 @@ export async function createShop(client: pg.Client): Promise<void> {
     [STORES.length, customers, ORDERS_AT_FIRST],
   );
   await client.query(
-    `insert into public.order_items (order_id, line, product_id, quantity, price)
-     select o, l, 1 + (o * 7 + l) % $1, l, round((o * 1.1)::numeric, 2)
+    `insert into public.order_items (order_id, line, store_id, product_id, quantity, price)
+     select o, l, 1 + o % $3, 1 + (o * 7 + l) % $1, l, round((o * 1.1)::numeric, 2)
      from generate_series(1, $2) o, generate_series(1, 2) l`,
-    [PRODUCTS_AT_FIRST, ORDERS_AT_FIRST],
+    [PRODUCTS_AT_FIRST, ORDERS_AT_FIRST, STORES.length],
   );
 }

@@ -45,6 +45,8 @@ export class ShopWriter {
   #nextOrder: number = ORDERS_AT_FIRST + 1;
   /** Transactions done, by kind. */
   readonly done = new Map<Kind, number>();
+  /** Rows inserted, updated and deleted. */
+  changes = 0;
 
   constructor(client: pg.Client, seed: number) {
     this.#client = client;
@@ -128,7 +130,8 @@ export class ShopWriter {
     const id = this.#nextProduct++;
     this.#products.push(id);
     await this.#run(
-      `insert into public.products (id, store_id, name, price, quantity) values ($1, $2, $3, $4, $5)`,
+      `insert into public.products (id, store_id, name, price, quantity)
+       values ($1, $2, $3, $4, $5)`,
       id,
       1 + this.#random.below(STORES.length),
       `${this.#random.pick(productNames) ?? ""} ${String(id)}`,
@@ -153,9 +156,11 @@ export class ShopWriter {
     for (let line = 1; line <= lines; line += 1) {
       const product = this.#random.pick(this.#products) ?? 0;
       await this.#run(
-        "insert into public.order_items (order_id, line, product_id, quantity, price) values ($1, $2, $3, 1, 9.99)",
+        `insert into public.order_items (order_id, line, store_id, product_id, quantity, price)
+         values ($1, $2, $3, $4, 1, 9.99)`,
         id,
         line,
+        store,
         product,
       );
       await this.#update("quantity = greatest(0, quantity - 1)", product);
@@ -180,6 +185,7 @@ export class ShopWriter {
   }
 
   async #run(sql: string, ...values: unknown[]): Promise<void> {
-    await this.#client.query(sql, values);
+    const { command, rowCount } = await this.#client.query(sql, values);
+    if (["INSERT", "UPDATE", "DELETE"].includes(command)) this.changes += rowCount ?? 0;
   }
 }

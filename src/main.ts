@@ -36,4 +36,6 @@ const io: Io = {
   stop: stop.signal,
 };
 
-process.exitCode = await runProgram(process.argv.slice(2), io);
+const exitCode = await runProgram(process.argv.slice(2), io);
+// Whatever did not end in time (SERVICE_STOP_LATE) must not hold the process; what was written goes first.
+process.stdout.write("", () => process.exit(exitCode));

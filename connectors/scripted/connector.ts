@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../../src/base/clock.js";
 import type { Connector } from "../../src/connector/connector.js";
+import { channelMatches } from "../../src/model/channel.js";
 import type { Problem } from "../../src/model/problem.js";
 import { ScriptedSession } from "./scripted-session.js";
 import { ScriptedSource } from "./scripted-source.js";
@@ -31,13 +32,18 @@ export function createScriptedConnector(
     open: async (context) =>
       new ScriptedSession(sourceOf(context.source, context.options, context.clock), context),
     check: async (context) => {
-      const { tables } = context.options;
+      const { source, options, relations, clock } = context;
       const problems: Problem[] = [];
-      if (!sources.has(context.source) && tables.length === 0) {
-        const message = `the scripted source ${context.source} has no tables`;
+      if (!sources.has(source) && options.tables.length === 0) {
+        const message = `the scripted source ${source} has no tables`;
         problems.push({ code: "CONFIG_INVALID", level: "error", message, cure: "Write `tables`." });
       }
-      return problems;
+      // Made anew where it is not open: what is asked changes nothing.
+      const asked = sources.get(source) ?? new ScriptedSource({ ...options, clock });
+      const matching = asked.relations.filter(({ name }) =>
+        relations.some((pattern) => channelMatches(pattern, name)),
+      );
+      return { problems, relations: matching };
     },
     parsePosition: (text) => (/^\d{1,16}$/.test(text) ? text.padStart(16, "0") : undefined),
   };

@@ -196,6 +196,11 @@ export const errorCatalogue = {
     "The journal's files are damaged or do not belong together.",
     "Restore the whole folder from one backup, or move it away and start with an empty one: tables are copied again.",
   ),
+  JOURNAL_OTHER_SOURCE: entry(
+    "fatal",
+    "The journal was written from another source than the configuration names.",
+    "Set journal.path to the folder that belongs to this configuration, or to an empty one.",
+  ),
   JOURNAL_MISSING: entry(
     "fatal",
     "There is no journal in the folder.",
@@ -434,6 +439,57 @@ export const errorCatalogue = {
     "Nothing: it is opened again, with growing delays. If it stays so, look at the source.",
   ),
 
+  POSTGRES_UNREACHABLE: entry(
+    "retry",
+    "Postgres does not answer at its address, is starting up, or has no connection free.",
+    "Nothing if it passes: it is tried again. If it stays so, look at host, port and firewall.",
+  ),
+  POSTGRES_LOGIN_REFUSED: entry(
+    "fatal",
+    "Postgres does not let us in: user, password, database, pg_hba.conf or TLS do not fit.",
+    "Correct the named part of the source, or allow the user in pg_hba.conf.",
+  ),
+  POSTGRES_PRIVILEGE_MISSING: entry(
+    "fatal",
+    "The user of a source lacks a privilege in Postgres.",
+    "Grant what the message names; streaming needs REPLICATION, the first copy SELECT.",
+  ),
+  POSTGRES_STATEMENT_FAILED: entry(
+    "retry",
+    "Postgres refused a statement of ours.",
+    "Look at the quoted reason; it is tried again.",
+  ),
+  POSTGRES_SETTING_UNFIT: entry(
+    "fatal",
+    "A setting of the Postgres server makes logical replication impossible.",
+    "Set what the message names (mostly wal_level = logical) and restart the server.",
+  ),
+  POSTGRES_PUBLICATION_UNFIT: entry(
+    "fatal",
+    "The publication is missing and may not be created, or does not show every change of the tables.",
+    "Run the SQL that is shown with the error, or let `createPublication` do it.",
+  ),
+  POSTGRES_SLOT_UNFIT: entry(
+    "fatal",
+    "The replication slot is missing or lost and may not be created, or belongs to something else.",
+    "Run the SQL that is shown with the error, or let `createSlot` do it.",
+  ),
+  POSTGRES_SLOT_BUSY: entry(
+    "retry",
+    "The replication slot is read by another connection, or can't be created while old transactions are open.",
+    "Stop the other reader, or end the named transactions; it is tried again.",
+  ),
+  POSTGRES_SLOT_BROKEN: entry(
+    "retry",
+    "The replication slot can't be read any more.",
+    "Nothing: the next connection replaces it, and the tables are copied again.",
+  ),
+  POSTGRES_HISTORY_LOST: entry(
+    "resync",
+    "The changes since the last position are not to be had any more, or the database is another one.",
+    "Nothing: its tables are copied again and clients get the difference.",
+  ),
+
   PIPELINE_SOURCE_REFUSED: entry(
     "retry",
     "A source that could be read before now refuses us.",
@@ -458,6 +514,12 @@ export const errorCatalogue = {
     "reject",
     "A rule sends a document to a channel that is of the other kind (state, events).",
     "Give the rule a channel name of its own.",
+  ),
+
+  SERVICE_STOP_LATE: entry(
+    "fatal",
+    "At a stop something did not end in time, so the process ended; the journal survives that.",
+    "Nothing is lost. If it comes back, report the last lines of the log.",
   ),
 
   OPS_LISTEN_FAILED: entry(

@@ -25,12 +25,17 @@ export interface Command {
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
 
+/** What node:util makes of arguments; named, since its own parts cannot be. */
+export type CommandArgs<T extends Options> = ReturnType<
+  typeof parseArgs<{ options: T; strict: true; allowPositionals: true; args: string[] }>
+>;
+
 /** Options and positionals as node:util reads them. Errors: CLI_USAGE. */
 export function parseCommandArgs<T extends Options>(
   command: string,
   args: readonly string[],
   options: T,
-) {
+): CommandArgs<T> {
   try {
     return parseArgs({ args: [...args], options, strict: true, allowPositionals: true });
   } catch (cause) {

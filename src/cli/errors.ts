@@ -31,8 +31,9 @@ export function errorsPage(): string {
   const lines = [
     "# Errors",
     "",
-    "Every error of Changecast has a code. It stands in logs, in what a command prints and, where a client",
-    "sees it, in `error` frames and close reasons. `changecast errors CODE` prints a line of this page.",
+    "Every error of Changecast has a code. It stands in logs, in what a command prints and,",
+    "where a client sees it, in `error` frames and close reasons. `changecast errors CODE`",
+    "prints a line of this page.",
     "",
     "| disposition | meaning |",
     "| --- | --- |",

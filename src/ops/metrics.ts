@@ -104,6 +104,48 @@ export class Metrics {
     };
   }
 
+  /** What the pipeline counts. */
+  pipeline() {
+    const transactions = this.#labelled(
+      "changecast_source_transactions_total",
+      "Transactions read from a source.",
+      "source",
+    );
+    const changes = this.#labelled("changecast_source_changes_total", "Changes read.", "source");
+    const entries = this.#counter("changecast_entries_total", "Entries made durable.");
+    const bytes = this.#counter("changecast_journaled_bytes_total", "About the bytes of blocks.");
+    const huge = this.#labelled("changecast_huge_total", "Transactions over 1 MB.", "source");
+    const parked = this.#labelled("changecast_parked_total", "Documents parked.", "code");
+    const copied = this.#labelled("changecast_copied_rows_total", "Rows copied.", "source");
+    const connects = this.#labelled("changecast_connects_total", "Sessions opened.", "source");
+    const failures = this.#labelled("changecast_source_failures_total", "Failed tries.", "code");
+    return {
+      transaction: (source: string, count: number): void => {
+        transactions(source);
+        changes(source, count);
+      },
+      appended: (entryCount: number, byteCount: number): void => {
+        entries.inc(entryCount);
+        bytes.inc(byteCount);
+      },
+      huge: (source: string): void => {
+        huge(source);
+      },
+      parked: (_source: string, code: string): void => {
+        parked(code);
+      },
+      copied: (source: string, rows: number): void => {
+        copied(source, rows);
+      },
+      connected: (source: string): void => {
+        connects(source);
+      },
+      failed: (_source: string, code: string): void => {
+        failures(code);
+      },
+    };
+  }
+
   #gauge(name: string, help: string): Gauge {
     return new Gauge({ name, help, registers: [this.#registry] });
   }
@@ -112,10 +154,10 @@ export class Metrics {
     return new Counter({ name, help, registers: [this.#registry] });
   }
 
-  #labelled(name: string, help: string, label: string): (value: string) => void {
+  #labelled(name: string, help: string, label: string): (value: string, count?: number) => void {
     const counter = new Counter({ name, help, labelNames: [label], registers: [this.#registry] });
-    return (value) => {
-      counter.inc({ [label]: value });
+    return (value, count = 1) => {
+      counter.inc({ [label]: value }, count);
     };
   }
 

@@ -10,15 +10,17 @@ export interface ProxyTarget {
 }
 
 export class TcpProxy {
+  /** Where connections are passed on to; may be set anew when the server is another. */
+  target: ProxyTarget;
   readonly #server: Server;
-  readonly #target: ProxyTarget;
+  #cutAfterBytes = Infinity;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   #state: "open" | "cut" | "frozen" = "open";
   /** Connections accepted and passed on so far. */
   accepted = 0;
 
   private constructor(target: ProxyTarget) {
-    this.#target = target;
+    this.target = target;
     this.#server = createServer((socket) => {
       this.#accept(socket);
     });
@@ -41,6 +43,14 @@ export class TcpProxy {
   cut(): void {
     this.#state = "cut";
     for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+  }
+
+  /**
+   * Every connection dies once the server has sent so many more bytes, in the middle of a frame if need be;
+   * new ones live.
+   */
+  cutAfter(bytes: number): void {
+    this.#cutAfterBytes = bytes;
   }
 
   /** Nothing moves any more, and nobody is told. New connections are accepted and stay silent. */
@@ -66,7 +76,7 @@ export class TcpProxy {
       return;
     }
     this.accepted += 1;
-    const far = connect(this.#target);
+    const far = connect(this.target);
     const pair = [near, far] as const;
     this.#pairs.add(pair);
     this.#pass(near, far, pair);
@@ -76,9 +86,18 @@ export class TcpProxy {
 
   #pass(from: Socket, to: Socket, pair: readonly [Socket, Socket]): void {
     from.setNoDelay(true);
-    from.on("data", (chunk) => {
+    from.on("data", (chunk: Buffer) => {
       // Written without back-pressure: tests move little, and a frozen side must not end the other.
-      to.write(chunk);
+      if (from === pair[0] || chunk.length < this.#cutAfterBytes) {
+        to.write(chunk);
+        if (from === pair[1]) this.#cutAfterBytes -= chunk.length;
+        return;
+      }
+      const left = this.#cutAfterBytes;
+      this.#cutAfterBytes = Infinity;
+      to.write(chunk.subarray(0, left), () => {
+        for (const each of [...this.#pairs]) for (const socket of each) socket.destroy();
+      });
     });
     from.on("end", () => {
       to.end();

@@ -1,0 +1,88 @@
+/**
+ * Batches between the socket and `read`. Bounded by bytes: above the upper mark the socket is paused, below
+ * the lower one it goes on, so that it is not switched for every batch. What one reading of the socket
+ * brings is always taken. Idle batches that nobody has fetched yet become one.
+ */
+import { SignalPoint } from "../../src/base/signal-point.js";
+import type { SourceBatch } from "../../src/model/change.js";
+
+/** Enough to keep the pipeline busy while the socket wakes up; more would only be memory. */
+const QUEUE_BYTES_MAX = 2 * 1024 * 1024;
+const BATCH_OVERHEAD_BYTES = 300;
+
+export interface SwitchedFlow {
+  pause(): void;
+  resume(): void;
+}
+
+export class BatchQueue {
+  readonly #flow: SwitchedFlow;
+  readonly #bytesMax: number;
+  readonly #moved = new SignalPoint();
+  #items: SourceBatch[] = [];
+  #at = 0;
+  #bytes = 0;
+  #isPaused = false;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(flow: SwitchedFlow, bytesMax: number = QUEUE_BYTES_MAX) {
+    this.#flow = flow;
+    this.#bytesMax = bytesMax;
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused;
+  }
+
+  push(batch: SourceBatch): void {
+    const last = this.#items.length > this.#at ? this.#items.at(-1) : undefined;
+    if (batch.kind === "idle" && last?.kind === "idle") {
+      const atHead = batch.atHead || last.atHead;
+      this.#items[this.#items.length - 1] = { ...batch, atHead };
+      return;
+    }
+    this.#items.push(batch);
+    this.#bytes += sizeOf(batch);
+    if (!this.#isPaused && this.#bytes > this.#bytesMax) {
+      this.#isPaused = true;
+      this.#flow.pause();
+    }
+    this.#moved.raise();
+  }
+
+  /** The consumer gets the error behind what was pushed before. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#moved.raise();
+  }
+
+  async next(signal: AbortSignal): Promise<SourceBatch> {
+    for (;;) {
+      if (signal.aborted) throw signal.reason;
+      const batch = this.#take();
+      if (batch !== undefined) return batch;
+      if (this.#failure !== undefined) throw this.#failure.error;
+      await this.#moved.wait(signal);
+    }
+  }
+
+  #take(): SourceBatch | undefined {
+    const batch = this.#items[this.#at];
+    if (batch === undefined) return undefined;
+    this.#at += 1;
+    if (this.#at === this.#items.length || this.#at > 1_024) {
+      this.#items = this.#items.slice(this.#at);
+      this.#at = 0;
+    }
+    this.#bytes -= sizeOf(batch);
+    if (this.#isPaused && this.#bytes < this.#bytesMax / 2) {
+      this.#isPaused = false;
+      this.#flow.resume();
+    }
+    return batch;
+  }
+}
+
+function sizeOf(batch: SourceBatch): number {
+  return BATCH_OVERHEAD_BYTES + (batch.kind === "idle" ? 0 : batch.bytes);
+}

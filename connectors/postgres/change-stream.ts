@@ -1,0 +1,289 @@
+/**
+ * One reading of the slot: the socket's messages become batches in a bounded queue; tables are looked up
+ * when their first row comes; a timer of its own tells the server what is durable and has it say how far
+ * it is, whatever the reading does. A keepalive moves the position of an idle database; an idle batch is
+ * "at head" when the stream has passed the place where the log stood a moment before.
+ */
+import { raceAbort } from "../../src/base/abort.js";
+import { AppError } from "../../src/base/errors.js";
+import type { SourceBatch } from "../../src/model/change.js";
+import { BatchQueue } from "./batch-queue.js";
+import type { Proof } from "./history.js";
+import type { RelationMessage } from "./pgoutput.js";
+import { ReplicationStream } from "./replication-stream.js";
+import type { ReplicationTarget } from "./replication-stream.js";
+import type { DescribedTable } from "./row-plan.js";
+import { TransactionAssembler } from "./transaction-assembler.js";
+import { lsnOf, positionOf } from "./wal-position.js";
+
+/** Status and question to the server; far below any sensible wal_sender_timeout. */
+const TICK_MS = 1_000;
+
+/** Acknowledgements of a busy journal are gathered: each costs the server a write of the slot's state. */
+const ACKNOWLEDGE_DELAY_MS = 100;
+
+/** Pauses between questions while somebody waits for a place: doubled each time. */
+const HURRY_MIN_MS = 5;
+const HURRY_MAX_MS = 320;
+
+/** A server in use sends a keepalive after nearly every transaction; so many news of a place are enough. */
+const IDLE_MS = 250;
+
+/** By default a busy server speaks at least every 30 s (half of wal_sender_timeout). */
+const SILENCE_MAX_MS = 90_000;
+
+export interface ChangeStreamOptions extends ReplicationTarget {
+  /** Skip up to here; "" for nothing. */
+  readonly after: string;
+  /** Where the slot stands: the server is never told less. */
+  readonly confirmed: bigint;
+  readonly proof: Proof | undefined;
+  /** Null: no rule reads from the table. Failures end the stream. */
+  readonly describe: (message: RelationMessage) => Promise<DescribedTable | null>;
+  readonly head: () => Promise<bigint>;
+}
+
+export class ChangeStream {
+  readonly #options: ChangeStreamOptions;
+  readonly #stream: ReplicationStream;
+  readonly #queue: BatchQueue;
+  readonly #assembler: TransactionAssembler;
+  /** Whether the stream showed the commit that it had to; settled by what comes first. */
+  readonly #proven: Promise<boolean>;
+  #prove: (isProven: boolean) => void = () => undefined;
+  #refuse: (error: unknown) => void = () => undefined;
+  #acknowledged: bigint;
+  #told: bigint;
+  #headWanted: bigint | undefined;
+  #hurryTo = 0n;
+  #lastIdle: string;
+  #lastIdleAt = -Infinity;
+  #lastHeardAt: number;
+  #isAsking = false;
+  #isClosed = false;
+  readonly #cancels = new Map<"tick" | "acknowledge" | "hurry", () => void>();
+  /** Messages that came while a table is looked up: at most what one reading of the socket brought. */
+  #backlog: Buffer[] = [];
+  #isDescribing = false;
+
+  constructor(options: ChangeStreamOptions) {
+    this.#options = options;
+    this.#stream = new ReplicationStream(options, {
+      data: (bytes) => {
+        this.#data(bytes);
+      },
+      keepalive: (walEnd, wantsReply) => {
+        this.#keepalive(walEnd, wantsReply);
+      },
+      ended: (error) => {
+        this.fail(error);
+      },
+    });
+    this.#queue = new BatchQueue(this.#stream);
+    this.#assembler = new TransactionAssembler({
+      after: options.after,
+      sink: (batch) => {
+        this.#queue.push(batch);
+      },
+      onCommit: (mark, commitLsn) => {
+        this.#committed(mark, commitLsn);
+      },
+    });
+    this.#acknowledged = options.confirmed;
+    this.#told = options.confirmed;
+    this.#lastIdle = options.after;
+    this.#lastHeardAt = options.clock.monotonic();
+    this.#proven = new Promise((resolve, reject) => {
+      this.#prove = resolve;
+      this.#refuse = reject;
+    });
+    // Nobody may be waiting for it any more when the stream fails.
+    this.#proven.catch(() => undefined);
+    if (options.proof === undefined) this.#prove(true);
+  }
+
+  /** Resolves once the server streams and has proven its history, or not. Rejects when it can't. */
+  async start(signal: AbortSignal): Promise<boolean> {
+    await this.#stream.start(signal);
+    this.#lastHeardAt = this.#options.clock.monotonic();
+    this.#tick();
+    const { proof } = this.#options;
+    if (proof === undefined) return true;
+    return await raceAbort(this.#proven, signal);
+  }
+
+  /** The reader gets `error` behind what has been read; nothing more is read. */
+  fail(error: unknown): void {
+    this.#queue.fail(error);
+    this.#refuse(error);
+  }
+
+  next(signal: AbortSignal): Promise<SourceBatch> {
+    return this.#queue.next(signal);
+  }
+
+  /** Everything up to `position` is durable. The server hears of it soon. */
+  acknowledge(position: string): void {
+    const lsn = lsnOf(position);
+    if (lsn <= this.#acknowledged || this.#isClosed) return;
+    this.#acknowledged = lsn;
+    this.#later("acknowledge", ACKNOWLEDGE_DELAY_MS, () => {
+      this.#tell(false);
+    });
+  }
+
+  /** Somebody waits until the stream has passed `position`: an idle server is asked at once. */
+  hurry(position: string): void {
+    const lsn = lsnOf(position);
+    if (lsn > this.#hurryTo) this.#hurryTo = lsn;
+    this.#hurry(HURRY_MIN_MS);
+  }
+
+  async close(): Promise<void> {
+    if (!this.#isClosed && this.#told < this.#acknowledged) this.#tell(false);
+    this.#isClosed = true;
+    for (const cancel of this.#cancels.values()) cancel();
+    this.#cancels.clear();
+    await this.#stream.close();
+  }
+
+  // Reading.
+
+  #data(bytes: Buffer): void {
+    this.#lastHeardAt = this.#options.clock.monotonic();
+    if (this.#isDescribing) {
+      // The library's buffer is used again for the next reading of the socket.
+      this.#backlog.push(Buffer.from(bytes));
+      return;
+    }
+    const unknown = this.#assembler.feed(bytes);
+    if (unknown !== undefined) this.#describe(unknown, Buffer.from(bytes));
+  }
+
+  /** The socket rests while a table is looked up; what it has brought already waits. */
+  #describe(message: RelationMessage, bytes: Buffer): void {
+    this.#isDescribing = true;
+    this.#stream.pause();
+    this.#backlog.push(bytes);
+    this.#lookUp(message).catch((error: unknown) => {
+      // The socket stays at rest: nothing more is read.
+      this.fail(error);
+    });
+  }
+
+  async #lookUp(first: RelationMessage): Promise<void> {
+    let unknown: RelationMessage | undefined = first;
+    let at = 0;
+    while (unknown !== undefined && !this.#isClosed) {
+      this.#assembler.describe(unknown, await this.#options.describe(unknown));
+      unknown = undefined;
+      while (at < this.#backlog.length && unknown === undefined) {
+        unknown = this.#assembler.feed(this.#backlog[at] ?? Buffer.alloc(0));
+        if (unknown === undefined) at += 1;
+      }
+    }
+    this.#backlog = [];
+    this.#isDescribing = false;
+    this.#stream.resume();
+  }
+
+  #keepalive(walEnd: bigint, wantsReply: boolean): void {
+    this.#lastHeardAt = this.#options.clock.monotonic();
+    // Inside a transaction, or before messages that wait, it says nothing about what we have read.
+    if (!this.#assembler.isInTransaction && !this.#isDescribing) {
+      this.#assembler.pass(walEnd);
+      const { proof } = this.#options;
+      if (proof !== undefined && walEnd > proof.commitLsn) this.#prove(false);
+      const sinceMs = this.#lastHeardAt - this.#lastIdleAt;
+      this.#passed(wantsReply || sinceMs >= IDLE_MS);
+    }
+    // At a shutdown the server waits until everything is acknowledged; the journal is told of it at once.
+    if (wantsReply) this.#tell(false);
+  }
+
+  #committed(mark: string, commitLsn: bigint): void {
+    const { proof } = this.#options;
+    if (proof !== undefined && commitLsn >= proof.commitLsn) this.#prove(mark === proof.mark);
+    this.#passed(false);
+  }
+
+  /** Says how far the stream is, when that proves the head, answers somebody who waits, or is news. */
+  #passed(isNews: boolean): void {
+    const { passed } = this.#assembler;
+    const position = positionOf(passed);
+    const wanted = this.#headWanted;
+    const atHead = wanted !== undefined && passed >= wanted;
+    const isAwaited = this.#hurryTo !== 0n && passed >= this.#hurryTo;
+    if (position < this.#options.after) return;
+    if (!atHead && !isAwaited && !(isNews && position > this.#lastIdle)) return;
+    if (atHead) this.#headWanted = undefined;
+    if (isAwaited) this.#hurryTo = 0n;
+    this.#lastIdle = position;
+    this.#lastIdleAt = this.#lastHeardAt;
+    this.#queue.push({ kind: "idle", position, atHead });
+  }
+
+  // Telling.
+
+  #tick(): void {
+    this.#later("tick", TICK_MS, () => {
+      this.#tick();
+    });
+    const silentMs = this.#options.clock.monotonic() - this.#lastHeardAt;
+    if (silentMs > SILENCE_MAX_MS && !this.#queue.isPaused) {
+      const message = `reading the slot ${this.#options.slot}: nothing came for ${String(Math.round(silentMs / 1_000))} s`;
+      this.fail(new AppError("CONNECTOR_CONNECTION_LOST", message));
+      return;
+    }
+    // Independent of the question: a server that hears nothing ends the stream.
+    this.#tell(false);
+    this.#ask().catch((error: unknown) => {
+      this.fail(error);
+    });
+  }
+
+  /** Where is the head, and have you got there? */
+  async #ask(): Promise<void> {
+    if (this.#isAsking || this.#isClosed) return;
+    this.#isAsking = true;
+    try {
+      this.#headWanted = await this.#options.head();
+      if (this.#isClosed) return;
+      if (this.#assembler.passed >= this.#headWanted && !this.#isBusy) this.#passed(false);
+      else this.#tell(true);
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  get #isBusy(): boolean {
+    return this.#assembler.isInTransaction || this.#isDescribing;
+  }
+
+  #hurry(delayMs: number): void {
+    if (this.#isClosed || this.#hurryTo === 0n) return;
+    if (!this.#isBusy && this.#assembler.passed >= this.#hurryTo) {
+      this.#passed(false);
+      return;
+    }
+    this.#tell(true);
+    this.#later("hurry", delayMs, () => {
+      this.#hurry(Math.min(delayMs * 2, HURRY_MAX_MS));
+    });
+  }
+
+  #tell(wantsReply: boolean): void {
+    this.#told = this.#acknowledged;
+    this.#stream.acknowledge(this.#acknowledged, wantsReply);
+  }
+
+  #later(name: "tick" | "acknowledge" | "hurry", delayMs: number, run: () => void): void {
+    if (this.#isClosed || this.#cancels.has(name)) return;
+    const cancel = this.#options.clock.after(delayMs, () => {
+      this.#cancels.delete(name);
+      run();
+    });
+    this.#cancels.set(name, cancel);
+  }
+
+}

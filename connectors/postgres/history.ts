@@ -1,0 +1,106 @@
+/**
+ * Decides whether the stream that the slot offers continues what the journal holds. Pure. When it does
+ * not, history is lost and a new generation begins: a hole must never pass for continuity (I7).
+ */
+import type { SourcePosition } from "../../src/model/position.js";
+import { lsnOf } from "./wal-position.js";
+
+/** What is kept beside every position. */
+export interface Memo {
+  readonly system: string;
+  readonly timeline: string;
+  /** pg_publication.oid: a publication that was made anew has shown nothing in between. */
+  readonly publication: string;
+  /** Oids of the tables that were published and read. */
+  readonly tables: readonly string[];
+}
+
+export interface SlotFacts {
+  /** Undefined when it was invalidated. */
+  readonly confirmed: bigint | undefined;
+  /** Why it can't be read any more. */
+  readonly fault: string | undefined;
+}
+
+export interface HistoryFacts {
+  readonly memo: Memo;
+  /** Where the log stands now. */
+  readonly head: bigint;
+  /** As it was found, before anything was created; undefined when there was none. */
+  readonly slot: SlotFacts | undefined;
+  /** Tables that were not published when we came. */
+  readonly unpublished: readonly string[];
+}
+
+/** `replace`: the slot must be created anew. */
+export type Verdict =
+  | { readonly kind: "first"; readonly replace: boolean }
+  | { readonly kind: "continues"; readonly proof: Proof | undefined }
+  | { readonly kind: "lost"; readonly why: string; readonly replace: boolean };
+
+/** The commit that the stream has to show again. */
+export interface Proof {
+  readonly mark: string;
+  readonly commitLsn: bigint;
+}
+
+export function judgeHistory(resume: SourcePosition | undefined, facts: HistoryFacts): Verdict {
+  const { slot, head } = facts;
+  const replace = slot === undefined || slot.fault !== undefined;
+  if (resume === undefined) return { kind: "first", replace };
+  const known = parseMemo(resume.memo);
+  const changed = known === undefined ? undefined : changeSince(known, facts);
+  if (changed !== undefined) return { kind: "lost", ...changed, replace: changed.replace || replace };
+  if (slot === undefined) return { kind: "lost", why: "the slot is gone", replace };
+  if (slot.fault !== undefined) return { kind: "lost", why: slot.fault, replace };
+  const position = resume.position === "" ? 0n : lsnOf(resume.position);
+  const confirmed = slot.confirmed ?? 0n;
+  if (confirmed > position) {
+    return { kind: "lost", why: "the slot stands behind what was read", replace: false };
+  }
+  if (head < position) {
+    const why = "the database stands before what was read: it was restored to an earlier moment";
+    return { kind: "lost", why, replace: false };
+  }
+  return { kind: "continues", proof: proofOf(resume.mark, confirmed) };
+}
+
+export function memoText(memo: Memo): string {
+  return JSON.stringify(memo);
+}
+
+export const restoredWhy =
+  "the stream does not show the last commit again: the database was restored to an earlier moment";
+
+function changeSince(
+  known: Memo,
+  { memo, unpublished }: HistoryFacts,
+): { readonly why: string; readonly replace: boolean } | undefined {
+  if (known.system !== memo.system) {
+    return { why: "it is another database cluster", replace: false };
+  }
+  if (known.timeline !== memo.timeline) {
+    const why = `the server is on timeline ${memo.timeline}, it was on ${known.timeline} (restore or failover)`;
+    return { why, replace: false };
+  }
+  if (known.publication !== memo.publication) {
+    return { why: "the publication was dropped or made anew", replace: true };
+  }
+  const dropped = unpublished.find((oid) => known.tables.includes(oid));
+  if (dropped !== undefined) {
+    return { why: `a table (oid ${dropped}) was out of the publication meanwhile`, replace: false };
+  }
+  return undefined;
+}
+
+function parseMemo(text: string): Memo | undefined {
+  return text === "" ? undefined : (JSON.parse(text) as Memo);
+}
+
+/** The slot offers the commit again only when it stands at or before it. */
+function proofOf(mark: string, confirmed: bigint): Proof | undefined {
+  const [position] = mark.split("-");
+  if (mark === "" || position === undefined) return undefined;
+  const commitLsn = lsnOf(position);
+  return confirmed <= commitLsn ? { mark, commitLsn } : undefined;
+}

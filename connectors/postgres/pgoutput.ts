@@ -1,0 +1,192 @@
+/**
+ * The messages of the output plug-in `pgoutput`, protocol version 1, as bytes. Numbers are unsigned,
+ * values stay text. It knows no tables: whoever reads a row brings the plan for it.
+ */
+import { AppError } from "../../src/base/errors.js";
+
+export const tag = {
+  begin: 0x42,
+  commit: 0x43,
+  origin: 0x4f,
+  relation: 0x52,
+  type: 0x59,
+  insert: 0x49,
+  update: 0x55,
+  delete: 0x44,
+  truncate: 0x54,
+  message: 0x4d,
+} as const;
+
+/** What stands before a tuple: the new row, the old key, the whole old row. */
+const NEW = 0x4e;
+const OLD_KEY = 0x4b;
+const OLD_ROW = 0x4f;
+
+/** Postgres counts from 2000-01-01. */
+const EPOCH_MS = 946_684_800_000;
+
+export interface BeginMessage {
+  /** Where the commit is written. */
+  readonly commitLsn: bigint;
+  /** Microseconds since 2000-01-01. */
+  readonly commitTime: bigint;
+  readonly committedAt: number;
+  readonly xid: number;
+}
+
+export interface CommitMessage {
+  readonly commitLsn: bigint;
+  /** Just behind the commit. */
+  readonly endLsn: bigint;
+  readonly commitTime: bigint;
+}
+
+/** A table as it was when the change was made. */
+export interface RelationMessage {
+  readonly oid: number;
+  readonly schema: string;
+  readonly table: string;
+  /** d (primary key), i (an index), f (the whole row), n (nothing). */
+  readonly replicaIdentity: string;
+  readonly columns: readonly RelationColumn[];
+}
+
+export interface RelationColumn {
+  readonly name: string;
+  /** Belongs to the replica identity. */
+  readonly isKey: boolean;
+  readonly typeOid: number;
+  readonly typeModifier: number;
+}
+
+export interface TruncateMessage {
+  readonly oids: readonly number[];
+}
+
+/** One cell: text, null, or undefined for "unchanged, not sent". */
+export type Cell = string | null | undefined;
+
+export interface RowMessage {
+  readonly oid: number;
+  /** Only the identity's columns are to be believed. */
+  readonly oldKey: readonly Cell[] | undefined;
+  readonly oldRow: readonly Cell[] | undefined;
+  readonly newRow: readonly Cell[] | undefined;
+}
+
+export function readBegin(bytes: Buffer): BeginMessage {
+  const commitTime = bytes.readBigInt64BE(9);
+  return {
+    commitLsn: bytes.readBigUInt64BE(1),
+    commitTime,
+    committedAt: EPOCH_MS + Number(commitTime / 1_000n),
+    xid: bytes.readUInt32BE(17),
+  };
+}
+
+export function readCommit(bytes: Buffer): CommitMessage {
+  return {
+    commitLsn: bytes.readBigUInt64BE(2),
+    endLsn: bytes.readBigUInt64BE(10),
+    commitTime: bytes.readBigInt64BE(18),
+  };
+}
+
+export function readRelation(bytes: Buffer): RelationMessage {
+  const oid = bytes.readUInt32BE(1);
+  const schema = textAt(bytes, 5);
+  const table = textAt(bytes, schema.next);
+  const replicaIdentity = String.fromCharCode(bytes.readUInt8(table.next));
+  const count = bytes.readUInt16BE(table.next + 1);
+  const columns: RelationColumn[] = [];
+  let at = table.next + 3;
+  for (let n = 0; n < count; n += 1) {
+    const isKey = (bytes.readUInt8(at) & 1) === 1;
+    const name = textAt(bytes, at + 1);
+    const typeOid = bytes.readUInt32BE(name.next);
+    const typeModifier = bytes.readInt32BE(name.next + 4);
+    columns.push({ name: name.text, isKey, typeOid, typeModifier });
+    at = name.next + 8;
+  }
+  // An empty name stands for pg_catalog.
+  const schemaName = schema.text === "" ? "pg_catalog" : schema.text;
+  return { oid, schema: schemaName, table: table.text, replicaIdentity, columns };
+}
+
+export function readTruncate(bytes: Buffer): TruncateMessage {
+  const count = bytes.readUInt32BE(1);
+  const oids = Array.from({ length: count }, (_, at) => bytes.readUInt32BE(6 + 4 * at));
+  return { oids };
+}
+
+/** Which table a row message is about, without reading the row. */
+export function oidOfRow(bytes: Buffer): number {
+  return bytes.readUInt32BE(1);
+}
+
+/** An insert, update or delete. */
+export function readRow(bytes: Buffer): RowMessage {
+  const reader = new TupleReader(bytes);
+  let oldKey: readonly Cell[] | undefined;
+  let oldRow: readonly Cell[] | undefined;
+  let newRow: readonly Cell[] | undefined;
+  while (!reader.isDone) {
+    const kind = reader.kind();
+    if (kind === NEW) newRow = reader.tuple();
+    else if (kind === OLD_KEY) oldKey = reader.tuple();
+    else if (kind === OLD_ROW) oldRow = reader.tuple();
+    else throw unreadable(`a row with a part of kind ${String(kind)}`);
+  }
+  return { oid: oidOfRow(bytes), oldKey, oldRow, newRow };
+}
+
+export function unreadable(found: string): AppError {
+  return new AppError("POSTGRES_SLOT_BROKEN", `decoding the replication stream: found ${found}`);
+}
+
+class TupleReader {
+  readonly #bytes: Buffer;
+  #at = 5;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  get isDone(): boolean {
+    return this.#at >= this.#bytes.length;
+  }
+
+  kind(): number {
+    const kind = this.#bytes.readUInt8(this.#at);
+    this.#at += 1;
+    return kind;
+  }
+
+  tuple(): Cell[] {
+    const bytes = this.#bytes;
+    const count = bytes.readUInt16BE(this.#at);
+    let at = this.#at + 2;
+    const cells = new Array<Cell>(count);
+    for (let n = 0; n < count; n += 1) {
+      const kind = bytes[at];
+      at += 1;
+      if (kind === 0x6e) cells[n] = null;
+      else if (kind === 0x75) cells[n] = undefined;
+      else if (kind === 0x74) {
+        const length = bytes.readUInt32BE(at);
+        at += 4 + length;
+        // Beyond the end, toString would cut in silence.
+        if (at > bytes.length) throw unreadable("a value that is cut off");
+        cells[n] = bytes.toString("utf8", at - length, at);
+      } else throw unreadable(`a value of kind ${String(kind)}`);
+    }
+    this.#at = at;
+    return cells;
+  }
+}
+
+function textAt(bytes: Buffer, at: number): { readonly text: string; readonly next: number } {
+  const end = bytes.indexOf(0, at);
+  if (end < 0) throw unreadable("a name without an end");
+  return { text: bytes.toString("utf8", at, end), next: end + 1 };
+}

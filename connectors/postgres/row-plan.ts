@@ -1,0 +1,112 @@
+/**
+ * From the cells of a row to a change: where each column of the stream stands in the relation that rules
+ * see, and how its text becomes its JSON form. One plan per table or partition and shape.
+ */
+import type { Relation, RowChange, Values } from "../../src/model/change.js";
+import type { Cell, RelationMessage, RowMessage } from "./pgoutput.js";
+import { unreadable } from "./pgoutput.js";
+
+/** A table as the catalogue explains it: what rules call it, and how its texts become JSON forms. */
+export interface DescribedTable {
+  readonly relation: Relation;
+  /** Name of the partition, when the table is one. */
+  readonly leaf: string | undefined;
+  readonly columns: readonly { readonly name: string; readonly form: (text: string) => string }[];
+}
+
+interface Column {
+  /** Place in `Relation.columns`; −1 when the relation does not have it. */
+  readonly to: number;
+  readonly form: (text: string) => string;
+  /** Its value is told in an old key. */
+  readonly isKey: boolean;
+}
+
+type Mutable = (string | undefined)[];
+
+export class RowPlan {
+  readonly relation: Relation;
+  readonly leaf: string | undefined;
+  readonly #columns: readonly Column[];
+  /** Places of the identity's columns in the relation. */
+  readonly #identity: readonly number[];
+
+  constructor(message: RelationMessage, described: DescribedTable) {
+    const { relation, leaf, columns } = described;
+    this.relation = relation;
+    this.leaf = leaf;
+    const places = new Map(relation.columns.map(({ name }, at) => [name, at]));
+    const forms = new Map(columns.map(({ name, form }) => [name, form]));
+    this.#columns = message.columns.map(({ name, isKey }) => {
+      const form = forms.get(name);
+      return { to: form === undefined ? -1 : (places.get(name) ?? -1), form: form ?? asIs, isKey };
+    });
+    this.#identity = relation.identity.map((name) => places.get(name) ?? -1);
+  }
+
+  insert({ newRow }: RowMessage): RowChange {
+    const values = this.#read(newRow, false);
+    return this.#change("insert", this.#identityOf(values), values);
+  }
+
+  update({ oldKey, oldRow, newRow }: RowMessage): RowChange {
+    const told = this.#read(newRow, false);
+    const old = this.#readOld(oldKey, oldRow);
+    if (old === undefined) return this.#change("update", this.#identityOf(told), told);
+    // A whole old row tells what the new one leaves out; an old key does so for the key's columns.
+    const values = told.map((value, at) => value ?? old[at]);
+    const identity = this.#identityOf(values);
+    const previous = this.#identityOf(old);
+    const change = this.#change("update", identity, values);
+    return previous === null || previous === identity ? change : { ...change, previous };
+  }
+
+  delete({ oldKey, oldRow }: RowMessage): RowChange {
+    const values = this.#readOld(oldKey, oldRow) ?? this.#read([], false);
+    return this.#change("delete", this.#identityOf(values), values);
+  }
+
+  #readOld(
+    key: readonly Cell[] | undefined,
+    row: readonly Cell[] | undefined,
+  ): Mutable | undefined {
+    if (row !== undefined) return this.#read(row, false);
+    return key === undefined ? undefined : this.#read(key, true);
+  }
+
+  /** Of an old key only the key's columns count: the others stand there as nulls that mean nothing. */
+  #read(cells: readonly Cell[] | undefined, isKeyOnly: boolean): Mutable {
+    const values = new Array<string | undefined>(this.relation.columns.length).fill(undefined);
+    const columns = this.#columns;
+    if (cells === undefined) throw unreadable(`a change of ${this.relation.name} without a row`);
+    for (let at = 0; at < cells.length; at += 1) {
+      const column = columns[at];
+      const cell = cells[at];
+      if (column === undefined) throw unreadable(`a row of ${this.relation.name} that is too wide`);
+      if (cell === undefined || column.to < 0 || (isKeyOnly && !column.isKey)) continue;
+      values[column.to] = cell === null ? "null" : column.form(cell);
+    }
+    return values;
+  }
+
+  /** Null where the relation cannot tell rows apart. */
+  #identityOf(values: Values): string | null {
+    if (this.#identity.length === 0) return null;
+    let text = "";
+    for (const at of this.#identity) {
+      const value = values[at];
+      if (value === undefined) throw unreadable(`a row of ${this.relation.name} without its key`);
+      text += text === "" ? value : `,${value}`;
+    }
+    return `[${text}]`;
+  }
+
+  #change(op: RowChange["op"], identity: string | null, values: Values): RowChange {
+    const change = { op, relation: this.relation, identity, values };
+    return this.leaf === undefined ? change : { ...change, leaf: this.leaf };
+  }
+}
+
+function asIs(text: string): string {
+  return text;
+}

@@ -1,0 +1,315 @@
+/**
+ * One connection attempt: provides what the database must hold, decides whether its history is the one that
+ * the journal knows, and starts the stream. What the database never tells the stream (a table taken out
+ * of the publication, a partition detached) is looked for while it runs: then the session ends, and the
+ * next one decides anew.
+ */
+import type { Client } from "pg";
+import { sleep } from "../../src/base/abort.js";
+import { AppError } from "../../src/base/errors.js";
+import type { Relation, SourceBatch } from "../../src/model/change.js";
+import { channelMatches } from "../../src/model/channel.js";
+import type { Problem } from "../../src/model/problem.js";
+import type {
+  CopyPower,
+  OpenContext,
+  SourceLag,
+  SourceSession,
+} from "../../src/connector/connector.js";
+import { ChangeStream } from "./change-stream.js";
+import type { ChangeStreamOptions } from "./change-stream.js";
+import type { Connecting } from "./connection.js";
+import { ControlConnection } from "./control-connection.js";
+import { judgeHistory, memoText, restoredWhy } from "./history.js";
+import type { Memo, Proof, SlotFacts, Verdict } from "./history.js";
+import * as provision from "./provision.js";
+import type { ProvisionContext, ProvisionOptions } from "./provision.js";
+import type { RelationMessage } from "./pgoutput.js";
+import { identifySystem } from "./replication-stream.js";
+import type { SystemFacts } from "./replication-stream.js";
+import type { DescribedTable } from "./row-plan.js";
+import { lsnOf } from "./wal-position.js";
+
+/** Tables named in the memo, which has its bound; beyond, a table that was out of the publication for a while is not noticed. */
+const MEMO_TABLES_MAX = 20_000;
+
+/** Drift is rare, and what it costs grows with the time it is not seen. */
+const RECONCILE_MS = 60_000;
+
+/** A table that rules read, by its root. */
+export interface WantedTable {
+  readonly oid: string;
+  readonly relation: Relation;
+}
+
+/** Who knows tables, types and values. */
+export interface SourceCatalog {
+  /** What the patterns match now. */
+  load(client: Client, patterns: readonly string[]): Promise<readonly WantedTable[]>;
+  /** The table of a message of the stream, which may be gone or changed by now. */
+  describe(client: Client, message: RelationMessage): Promise<DescribedTable>;
+}
+
+export interface SessionParts {
+  readonly catalog: SourceCatalog;
+  /** Slots that broke in this process, by `slotKey`: the next session replaces them. */
+  readonly broken: Set<string>;
+  readonly copy?: (session: CopyAccess) => CopyPower;
+  readonly reconcileMs?: number;
+}
+
+/** What a copy may use of the session. */
+export interface CopyAccess {
+  /** Where the log stands, for `hi`: flushed. */
+  head(): Promise<bigint>;
+}
+
+type Context = OpenContext<Connecting & ProvisionOptions>;
+
+export async function openSession(context: Context, parts: SessionParts): Promise<SourceSession> {
+  const { options, clock, signal } = context;
+  const applicationName = `changecast ${context.source}`;
+  const system = await identifySystem({ ...options, applicationName, clock }, signal);
+  const connecting = { connecting: options, applicationName, clock };
+  const control = await ControlConnection.open(connecting, signal);
+  const opening = new Opening(context, parts, control);
+  try {
+    return await opening.open(system);
+  } catch (error) {
+    await control.close();
+    throw error;
+  }
+}
+
+class Opening {
+  readonly #context: Context;
+  readonly #parts: SessionParts;
+  readonly #control: ControlConnection;
+  readonly #provision: ProvisionContext;
+
+  constructor(context: Context, parts: SessionParts, control: ControlConnection) {
+    const { options, clock, signal } = context;
+    this.#context = context;
+    this.#parts = parts;
+    this.#control = control;
+    this.#provision = { control, options, clock, signal };
+  }
+
+  async open(system: SystemFacts): Promise<PostgresSession> {
+    const { resume, relations: patterns } = this.#context;
+    await provision.assertLogical(this.#control);
+    const tables = await this.#control.use("reading the catalogue", (client) =>
+      this.#parts.catalog.load(client, patterns),
+    );
+    const oids = tables.map(({ oid }) => oid);
+    // Before anything is created: a slot that is not ours to use must not leave a publication behind.
+    const slot = await this.#findSlot();
+    const publication = await provision.providePublication(this.#provision, oids);
+    const memo: Memo = {
+      ...{ system: system.system, timeline: system.timeline, publication: publication.oid },
+      tables: oids.slice(0, MEMO_TABLES_MAX),
+    };
+    const { unpublished } = publication;
+    const judged = judgeHistory(resume, { memo, slot, head: system.head, unpublished });
+    const verdict = publication.isNew ? withNewSlot(judged) : judged;
+    const confirmed = await this.#provideSlot(verdict, slot);
+    const isKept = verdict.kind === "continues" || !verdict.replace;
+    if (isKept && unpublished.length + Number(verdict.kind !== "continues") > 0) {
+      await provision.awaitOlderWriters(this.#provision, publication.oid);
+    }
+    const started = await this.#start(verdict, confirmed);
+    return new PostgresSession({
+      ...{ context: this.#context, parts: this.#parts, control: this.#control },
+      ...{ memo, relations: tables.map(({ relation }) => relation), publication: publication.oid },
+      ...started,
+    });
+  }
+
+  async #findSlot(): Promise<SlotFacts | undefined> {
+    const slot = await provision.findSlot(this.#provision);
+    const isBroken = this.#parts.broken.has(slotKey(this.#context.options));
+    return slot === undefined || !isBroken || slot.fault !== undefined
+      ? slot
+      : { ...slot, fault: "the slot could not be read" };
+  }
+
+  async #provideSlot(verdict: Verdict, slot: SlotFacts | undefined): Promise<bigint> {
+    if (verdict.kind === "continues" || !verdict.replace) return slot?.confirmed ?? 0n;
+    const why = verdict.kind === "lost" ? verdict.why : (slot?.fault ?? "there is none");
+    const exists = slot !== undefined;
+    const confirmed = await provision.replaceSlot(this.#provision, { exists, why });
+    this.#parts.broken.delete(slotKey(this.#context.options));
+    return confirmed;
+  }
+
+  /** A stream that does not show the last commit again is another history: it is read anew, from the slot's place. */
+  async #start(verdict: Verdict, confirmed: bigint): Promise<Started> {
+    const { resume, signal, source } = this.#context;
+    const generation = resume?.generation ?? 1;
+    if (verdict.kind === "continues" && resume !== undefined) {
+      const stream = this.#stream(resume.position, confirmed, verdict.proof);
+      if (await startOrClose(stream, signal)) return { stream, generation, lost: undefined };
+      await stream.close();
+      // The server may need a moment to let go of the slot.
+      await provision.findSlot(this.#provision);
+    }
+    const stream = this.#stream("", confirmed, undefined);
+    await startOrClose(stream, signal);
+    if (verdict.kind === "first") return { stream, generation, lost: undefined };
+    const why = verdict.kind === "lost" ? verdict.why : restoredWhy;
+    return { stream, generation: generation + 1, lost: historyLost(source, why) };
+  }
+
+  #stream(after: string, confirmed: bigint, proof: Proof | undefined): ChangeStream {
+    const { options, source, clock, relations: patterns } = this.#context;
+    const { catalog } = this.#parts;
+    const control = this.#control;
+    const streaming: ChangeStreamOptions = {
+      ...{ connection: options.connection, applicationName: `changecast ${source}`, clock },
+      ...{ slot: options.slot, publication: options.publication, after, confirmed, proof },
+      head: () => control.head(),
+      describe: async (message) => {
+        const described = await control.use("reading the catalogue", (client) =>
+          catalog.describe(client, message),
+        );
+        const { name } = described.relation;
+        return patterns.some((pattern) => channelMatches(pattern, name)) ? described : null;
+      },
+    };
+    return new ChangeStream(streaming);
+  }
+}
+
+interface Started {
+  readonly stream: ChangeStream;
+  readonly generation: number;
+  readonly lost: Problem | undefined;
+}
+
+interface SessionState extends Started {
+  readonly context: Context;
+  readonly parts: SessionParts;
+  readonly control: ControlConnection;
+  readonly memo: Memo;
+  readonly relations: readonly Relation[];
+  readonly publication: string;
+}
+
+class PostgresSession implements SourceSession {
+  readonly generation: number;
+  readonly lost: Problem | undefined;
+  readonly relations: readonly Relation[];
+  readonly copy?: CopyPower;
+  readonly #state: SessionState;
+  readonly #memo: string;
+  readonly #life = new AbortController();
+  #closing: Promise<void> | undefined;
+
+  constructor(state: SessionState) {
+    const { generation, lost, relations, parts, memo } = state;
+    this.generation = generation;
+    this.lost = lost;
+    this.relations = relations;
+    this.#state = state;
+    this.#memo = memoText(memo);
+    const copy = parts.copy?.({ head: () => state.control.head() });
+    if (copy !== undefined) this.copy = this.#hurried(copy);
+  }
+
+  async *read(signal: AbortSignal): AsyncGenerator<SourceBatch> {
+    const { stream, parts, context } = this.#state;
+    void this.#reconcile();
+    try {
+      for (;;) yield await stream.next(signal);
+    } catch (error) {
+      if (error instanceof AppError && error.code === "POSTGRES_SLOT_BROKEN") {
+        parts.broken.add(slotKey(context.options));
+      }
+      throw error;
+    }
+  }
+
+  acknowledge(position: string): void {
+    this.#state.stream.acknowledge(position);
+  }
+
+  memo(): string {
+    return this.#memo;
+  }
+
+  async lag(position: string): Promise<SourceLag> {
+    const head = await this.#state.control.head();
+    const bytes = position === "" ? 0n : head - lsnOf(position);
+    return { bytes: Math.max(0, Number(bytes)) };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#life.abort(new Error("closed"));
+    await this.#state.stream.close();
+    await this.#state.control.close();
+  }
+
+  /** The pipeline holds a chunk until the stream has passed its `hi`: an idle server has to be asked. */
+  #hurried(copy: CopyPower): CopyPower {
+    return {
+      estimate: (relation) => copy.estimate(relation),
+      chunk: async (request, signal) => {
+        const chunk = await copy.chunk(request, signal);
+        this.#state.stream.hurry(chunk.hi);
+        return chunk;
+      },
+    };
+  }
+
+  /** Ends the session when the database is not as it was provided any more. */
+  async #reconcile(): Promise<void> {
+    const { stream, context, parts, control, publication, memo } = this.#state;
+    const { clock, options, source } = context;
+    const { signal } = this.#life;
+    try {
+      for (;;) {
+        await sleep(clock, parts.reconcileMs ?? RECONCILE_MS, signal);
+        const known = { oid: publication, tables: memo.tables };
+        const drift = await provision.publicationDrift(control, options.publication, known);
+        if (drift === undefined) continue;
+        throw new AppError("CONNECTOR_CONNECTION_LOST", `reading the source ${source}: ${drift}`);
+      }
+    } catch (error) {
+      if (!signal.aborted) stream.fail(error);
+    }
+  }
+}
+
+/** One slot of one server, in this process. */
+export function slotKey({ connection, slot }: Connecting & ProvisionOptions): string {
+  return JSON.stringify([connection.host, connection.port, connection.database, slot]);
+}
+
+async function startOrClose(stream: ChangeStream, signal: AbortSignal): Promise<boolean> {
+  try {
+    return await stream.start(signal);
+  } catch (error) {
+    await stream.close();
+    throw error;
+  }
+}
+
+/** A slot that is older than its publication can't decode what lies between them. */
+function withNewSlot(verdict: Verdict): Verdict {
+  if (verdict.kind !== "continues") return { ...verdict, replace: true };
+  return { kind: "lost", why: "the publication was dropped or made anew", replace: true };
+}
+
+function historyLost(source: string, why: string): Problem {
+  return {
+    code: "POSTGRES_HISTORY_LOST",
+    level: "warning",
+    message: `the history of ${source} is not the one that was read before: ${why}`,
+    cure: "Nothing: its tables are copied again, and clients get the difference.",
+  };
+}

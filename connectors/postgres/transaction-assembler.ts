@@ -1,0 +1,195 @@
+/**
+ * From the messages of the stream to batches: skips transactions that the journal holds, leaves out
+ * tables that nobody reads, and cuts large transactions into parts, so that memory stays bounded
+ * whatever their size. Pure: what it makes goes to `sink`; it asks for what it needs to know of a table.
+ */
+import type { Change, SourceBatch, TransactionBatch } from "../../src/model/change.js";
+import type { BeginMessage, RelationMessage } from "./pgoutput.js";
+import * as pgoutput from "./pgoutput.js";
+import { RowPlan } from "./row-plan.js";
+import type { DescribedTable } from "./row-plan.js";
+import { positionAfter, positionOf } from "./wal-position.js";
+
+/** What a change takes besides its bytes: the objects around its values. */
+const CHANGE_OVERHEAD_BYTES = 120;
+
+/** A part of a transaction: small beside what the pipeline gathers, large beside the cost of a batch. */
+export const PART_BYTES_MAX = 256 * 1024;
+
+export interface AssemblerOptions {
+  /** Transactions at or below this position are skipped; "" for none. */
+  readonly after: string;
+  readonly partBytesMax?: number;
+  readonly sink: (batch: SourceBatch) => void;
+  /** A commit was read, skipped or not. */
+  readonly onCommit: (mark: string, commitLsn: bigint) => void;
+}
+
+interface Table {
+  readonly message: RelationMessage;
+  /** Null: nobody reads it. Undefined: not known yet. */
+  plan: RowPlan | null | undefined;
+}
+
+interface Open {
+  readonly begin: BeginMessage;
+  readonly position: string;
+  readonly isSkipped: boolean;
+  part: number;
+  changes: Change[];
+  bytes: number;
+}
+
+export class TransactionAssembler {
+  readonly #options: AssemblerOptions;
+  readonly #partBytesMax: number;
+  readonly #tables = new Map<number, Table>();
+  #open: Open | undefined;
+  #passed = 0n;
+
+  constructor(options: AssemblerOptions) {
+    this.#options = options;
+    this.#partBytesMax = options.partBytesMax ?? PART_BYTES_MAX;
+  }
+
+  get isInTransaction(): boolean {
+    return this.#open !== undefined;
+  }
+
+  /** Everything below this place has been read. */
+  get passed(): bigint {
+    return this.#passed;
+  }
+
+  /** Outside a transaction, the server says how far it has read. */
+  pass(lsn: bigint): void {
+    if (lsn > this.#passed) this.#passed = lsn;
+  }
+
+  /**
+   * Takes one message. Returns the table that must be described first: then nothing was taken, and the same
+   * message is fed again after `describe`.
+   */
+  feed(bytes: Buffer): RelationMessage | undefined {
+    switch (bytes[0]) {
+      case pgoutput.tag.begin:
+        this.#begin(pgoutput.readBegin(bytes));
+        return undefined;
+      case pgoutput.tag.commit:
+        this.#commit(pgoutput.readCommit(bytes));
+        return undefined;
+      case pgoutput.tag.relation:
+        this.#relation(pgoutput.readRelation(bytes));
+        return undefined;
+      case pgoutput.tag.insert:
+      case pgoutput.tag.update:
+      case pgoutput.tag.delete:
+        return this.#row(bytes);
+      case pgoutput.tag.truncate:
+        return this.#truncate(bytes);
+      case pgoutput.tag.origin:
+      case pgoutput.tag.type:
+      case pgoutput.tag.message:
+        return undefined;
+      default:
+        throw pgoutput.unreadable(`a message of kind ${String(bytes[0])}`);
+    }
+  }
+
+  /** Null: no rule reads from it. */
+  describe(message: RelationMessage, described: DescribedTable | null): void {
+    const table = this.#tables.get(message.oid);
+    if (table?.message !== message) return;
+    table.plan = described === null ? null : new RowPlan(message, described);
+  }
+
+  #begin(begin: BeginMessage): void {
+    if (this.#open !== undefined) throw pgoutput.unreadable("a transaction inside another");
+    const position = positionAfter(begin.commitLsn);
+    const isSkipped = position <= this.#options.after;
+    this.#open = { begin, position, isSkipped, part: 0, changes: [], bytes: 0 };
+  }
+
+  #commit({ commitLsn, endLsn }: pgoutput.CommitMessage): void {
+    const open = this.#open;
+    if (open === undefined || open.begin.commitLsn !== commitLsn) {
+      throw pgoutput.unreadable("a commit without its begin");
+    }
+    if (open.changes.length > 0) this.#emit(open, true);
+    this.#open = undefined;
+    this.pass(endLsn);
+    this.#options.onCommit(markOf(open.begin), commitLsn);
+  }
+
+  /** Replaces what was known: even an equal text may hide another key. Described when a row comes. */
+  #relation(message: RelationMessage): void {
+    this.#tables.set(message.oid, { message, plan: undefined });
+  }
+
+  #row(bytes: Buffer): RelationMessage | undefined {
+    const open = this.#inside();
+    if (open.isSkipped) return undefined;
+    const { message, plan } = this.#table(pgoutput.oidOfRow(bytes));
+    if (plan === undefined) return message;
+    if (plan === null) return undefined;
+    const row = pgoutput.readRow(bytes);
+    const cells = plan.relation.columns.length;
+    this.#add(open, changeOf(bytes[0], plan, row), bytes.length + 24 * cells);
+    return undefined;
+  }
+
+  #truncate(bytes: Buffer): RelationMessage | undefined {
+    const open = this.#inside();
+    if (open.isSkipped) return undefined;
+    const tables = pgoutput.readTruncate(bytes).oids.map((oid) => this.#table(oid));
+    const unknown = tables.find(({ plan }) => plan === undefined);
+    if (unknown !== undefined) return unknown.message;
+    for (const { plan } of tables) {
+      if (plan === null || plan === undefined) continue;
+      const { relation, leaf } = plan;
+      const change = { op: "truncate", relation } as const;
+      this.#add(open, leaf === undefined ? change : { ...change, leaf }, 0);
+    }
+    return undefined;
+  }
+
+  #table(oid: number): Table {
+    const table = this.#tables.get(oid);
+    if (table === undefined) throw pgoutput.unreadable(`a row of an unknown table ${String(oid)}`);
+    return table;
+  }
+
+  #inside(): Open {
+    if (this.#open === undefined) throw pgoutput.unreadable("a change outside a transaction");
+    return this.#open;
+  }
+
+  /** A full part goes only when more follows it, so that the last one always holds changes. */
+  #add(open: Open, change: Change, bytes: number): void {
+    if (open.bytes >= this.#partBytesMax) this.#emit(open, false);
+    open.changes.push(change);
+    open.bytes += bytes + CHANGE_OVERHEAD_BYTES;
+  }
+
+  #emit(open: Open, last: boolean): void {
+    const { begin, position, part, changes, bytes } = open;
+    const batch: TransactionBatch = {
+      ...{ kind: "transaction", transaction: String(begin.xid), part, last, position },
+      ...{ mark: markOf(begin), committedAt: begin.committedAt, changes, bytes },
+    };
+    open.part += 1;
+    open.changes = [];
+    open.bytes = 0;
+    this.#options.sink(batch);
+  }
+}
+
+/** Names one commit beyond doubt: a database restored to an earlier moment has another one at its place. */
+export function markOf({ commitLsn, xid, commitTime }: BeginMessage): string {
+  return `${positionOf(commitLsn)}-${String(xid)}-${String(commitTime)}`;
+}
+
+function changeOf(kind: number | undefined, plan: RowPlan, row: pgoutput.RowMessage): Change {
+  if (kind === pgoutput.tag.insert) return plan.insert(row);
+  return kind === pgoutput.tag.update ? plan.update(row) : plan.delete(row);
+}

@@ -1,0 +1,218 @@
+/**
+ * `npm run demo`: a shop on Postgres, two stores' devices that follow it, and a view of what happens, until
+ * Ctrl-C. `npm run demo -- --once` makes 2,000 changes, kills what can be killed half way, and exits 0 only
+ * when every row of every device is as the database has it.
+ */
+import { constants } from "node:os";
+import { parseArgs } from "node:util";
+import { compareStore } from "./compare.js";
+import { Latencies } from "./latencies.js";
+import { NumbersReader, type Numbers } from "./numbers.js";
+import { pause } from "./pause.js";
+import { STORES } from "./shop.js";
+import { View } from "./view.js";
+import { World } from "./world.js";
+import { ShopWriter } from "./writer.js";
+
+const CHANGES_ONCE = 2_000;
+/** The service and a device are gone for as long as these changes take. */
+const CHANGES_WHILE_DEAD = 200;
+/** A hundred transactions a second at most: latency under a load that a laptop hardly feels. */
+const WRITE_EVERY_MS_ONCE = 3;
+const WRITE_EVERY_MS_LIVE = 40;
+const NUMBERS_EVERY_MS = 500;
+
+const { values: options } = parseArgs({
+  options: { once: { type: "boolean", default: false }, seed: { type: "string", default: "1" } },
+});
+const startedAt = performance.now();
+const end = new AbortController();
+let failure: string | undefined;
+const world = new World(end.signal, fail);
+let numbers: Numbers | undefined;
+let writer: ShopWriter | undefined;
+const view = new View(lines);
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    if (end.signal.aborted) {
+      world.killAll();
+      view.stop();
+      process.exit(128 + constants.signals[signal]);
+    }
+    if (options.once) failure = `stopped by ${signal}`;
+    end.abort(new Error(`stopped by ${signal}`));
+  });
+}
+
+try {
+  await start();
+  await (options.once ? runOnce() : runLive());
+} catch (error) {
+  if (!end.signal.aborted) {
+    failure ??= error instanceof Error ? (error.stack ?? error.message) : String(error);
+  }
+} finally {
+  view.stop();
+  view.note("stopping: clients, Changecast, Postgres");
+  await world.stop();
+}
+if (failure === undefined) world.removeFiles();
+else view.note(`failed: ${failure}\nlogs are in ${world.folder}`);
+process.exit(failure === undefined ? 0 : 1);
+
+function fail(reason: string): void {
+  failure ??= reason;
+  end.abort(new Error(reason));
+}
+
+async function start(): Promise<void> {
+  view.note("starting Postgres");
+  await world.startDatabase();
+  view.note(`Postgres ${world.version} holds a shop with ${String(STORES.length)} stores`);
+  view.note("starting Changecast with config/demo.yaml");
+  await world.startService();
+  for (const { name, channels } of world.devices) {
+    view.note(`starting the device ${name}: an SQLite file that follows ${channels.join(", ")}`);
+  }
+  for (const device of world.devices) device.start();
+  await world.until("all devices are live", allLive);
+  writer = new ShopWriter(await world.connect(), Number(options.seed));
+}
+
+async function runLive(): Promise<void> {
+  view.note(`try in another terminal: npx changecast tail store:1 --url ${world.serviceUrl}`);
+  view.note("");
+  view.start();
+  const reading = readNumbers();
+  while (!end.signal.aborted) {
+    await writer?.step();
+    await pause(WRITE_EVERY_MS_LIVE);
+  }
+  await reading;
+}
+
+async function runOnce(): Promise<void> {
+  view.start();
+  const reading = readNumbers();
+  const [victim] = world.devices;
+  await writeUntil(CHANGES_ONCE / 2);
+  view.note(`killing Changecast (-9) and the device ${victim?.name ?? ""} (-9); writing goes on`);
+  await Promise.all([world.killService(), victim?.kill()]);
+  await writeUntil(CHANGES_ONCE / 2 + CHANGES_WHILE_DEAD);
+  view.note("starting both again");
+  world.restartService();
+  victim?.start();
+  await writeUntil(CHANGES_ONCE);
+  view.note(`${String(writer?.changes ?? 0)} changes are written; waiting for the devices`);
+  await world.serviceReady();
+  await world.until("all devices are live", allLive);
+  const client = await world.connect();
+  await world.allReached(client);
+  // The last measured latencies come with the next word of each device.
+  await pause(NUMBERS_EVERY_MS);
+  view.stop();
+  const equal = await compareAll();
+  tellLatencies();
+  if (!equal) failure = "a device differs from the database";
+  else view.note("every row of every device is as the database has it");
+  end.abort(new Error("done"));
+  await reading;
+}
+
+async function compareAll(): Promise<boolean> {
+  const client = await world.connect();
+  let equal = true;
+  for (const { name, file, channels } of world.devices) {
+    for (const { table, rows, differences } of await compareStore(client, file, channels)) {
+      const verdict = differences.length === 0 ? "equal" : "DIFFERENT";
+      view.note(`  ${name.padEnd(10)} ${table.padEnd(12)} ${String(rows).padStart(5)} ${verdict}`);
+      for (const difference of differences) view.note(`    ${difference}`);
+      if (differences.length > 0) equal = false;
+    }
+  }
+  return equal;
+}
+
+function tellLatencies(): void {
+  for (const { name, latencies } of world.devices) {
+    view.note(
+      `commit to store, ${name}: p50 / p99 ${latencies.text} of ${String(latencies.count)} changes`,
+    );
+  }
+}
+
+async function writeUntil(changes: number): Promise<void> {
+  while (writer !== undefined && writer.changes < changes) {
+    end.signal.throwIfAborted();
+    await writer.step();
+    await pause(WRITE_EVERY_MS_ONCE);
+  }
+}
+
+async function readNumbers(): Promise<void> {
+  const reader = new NumbersReader(await world.connect(), world.opsUrl);
+  while (!end.signal.aborted) {
+    numbers = await reader.read();
+    await pause(NUMBERS_EVERY_MS);
+  }
+}
+
+function allLive(): boolean {
+  return world.devices.every(({ state }) => state === "live");
+}
+
+// ---------------------------------------------------------------- the view
+
+/** The first line alone must do where there is no terminal. */
+function lines(): string[] {
+  return [summaryLine(), "", sourceLine(), journalLine(), writerLine(), "", ...deviceLines(), ""];
+}
+
+function summaryLine(): string {
+  const seconds = Math.floor((performance.now() - startedAt) / 1_000);
+  const clock = `${String(Math.floor(seconds / 60))}:${String(seconds % 60).padStart(2, "0")}`;
+  const states = world.devices.map(({ name, state }) => `${name} ${state}`).join(", ");
+  const rate = numbers === undefined ? "–" : numbers.entriesPerSecond.toFixed(0);
+  const written = `${String(writer?.changes ?? 0)} changes written, ${rate} entries/s`;
+  return `${clock}  ${written}, p50 / p99 ${allLatencies().text}; ${states}`;
+}
+
+function sourceLine(): string {
+  if (numbers === undefined) return "source    Changecast does not answer";
+  const { state, position, behindBytes, ageMs } = numbers;
+  const age = ageMs === undefined ? "not yet at its head" : `at its head ${seconds(ageMs)} ago`;
+  return `source    shop ${state}, acknowledged ${position}, lag ${bytes(behindBytes)}, ${age}`;
+}
+
+function journalLine(): string {
+  if (numbers === undefined) return "journal   –";
+  const { logNumber, entriesPerSecond } = numbers;
+  return `journal   log number ${String(logNumber)}, ${entriesPerSecond.toFixed(0)} entries/s`;
+}
+
+function writerLine(): string {
+  const done = [...(writer?.done ?? [])].sort(([, a], [, b]) => b - a);
+  return `writer    ${done.map(([kind, count]) => `${kind} ${String(count)}`).join(", ")}`;
+}
+
+function deviceLines(): string[] {
+  return world.devices.flatMap(({ name, channels, state, rows, latencies }) => [
+    `${name.padEnd(10)}${state}; follows ${channels.join(", ")}; p50 / p99 ${latencies.text}`,
+    `          ${Object.entries(rows)
+      .map(([table, count]) => `${table} ${String(count)}`)
+      .join("  ")}`,
+  ]);
+}
+
+function allLatencies(): Latencies {
+  return Latencies.merged(world.devices.map(({ latencies }) => latencies));
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1_000).toFixed(1)} s`;
+}
+
+function bytes(count: number): string {
+  return count < 10_000 ? `${String(count)} B` : `${(count / 1_024).toFixed(0)} KiB`;
+}

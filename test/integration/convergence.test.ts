@@ -1,0 +1,58 @@
+/**
+ * Goal: whatever happens on the way, every store ends up with what the rules say of the database, and on the
+ * way never shows a state that no transaction left behind. Method: per seed a bank with random transactions,
+ * the program as a child process, clients that come and go, and faults everywhere; at the end the stores are
+ * compared with queries. CHANGECAST_SEEDS (numbers, commas between) chooses other seeds than the fixed ones.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runConvergence } from "../support/convergence-run.js";
+import { startPostgres } from "../support/postgres-server.js";
+import type { PostgresServer, PostgresVersion } from "../support/postgres-server.js";
+
+const FIXED_SEEDS = 20;
+/** Every fifth seed runs on the older server. */
+const OLD_EVERY = 5;
+/** In every fourth the server itself is restarted. */
+const RESTART_EVERY = 4;
+const RUN_MS = Number(process.env["CHANGECAST_RUN_MS"] ?? 5_000);
+const SEED_MS_MAX = 90_000;
+
+const seeds = (process.env["CHANGECAST_SEEDS"] ?? "")
+  .split(",")
+  .filter((text) => text !== "")
+  .map(Number);
+if (seeds.length === 0) for (let seed = 1; seed <= FIXED_SEEDS; seed += 1) seeds.push(seed);
+
+const versionOf = (seed: number): PostgresVersion => (seed % OLD_EVERY === 0 ? 15 : 18);
+
+describe.each<PostgresVersion>([18, 15])("on Postgres %d", (version) => {
+  const mine = seeds.filter((seed) => versionOf(seed) === version);
+  let server: PostgresServer;
+
+  beforeAll(async () => {
+    if (mine.length === 0) return;
+    const settings = { max_prepared_transactions: "20" };
+    server = await startPostgres({ version, exclusive: true, settings });
+  });
+
+  afterAll(async () => {
+    if (mine.length > 0) await server.close();
+  });
+
+  test.runIf(mine.length > 0).each(mine)(
+    "every store holds what the rules say of the database, seed %d",
+    async (seed) => {
+      const mayRestart = seed % RESTART_EVERY === 0;
+      try {
+        const report = await runConvergence({ seed, server, mayRestart, ms: RUN_MS });
+        expect(report.transactions).toBeGreaterThan(100);
+        expect(report.counted).toBeGreaterThan(20);
+      } catch (error) {
+        const again = `CHANGECAST_SEEDS=${String(seed)} npm test -- test/integration/convergence.test.ts`;
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new Error(`seed ${String(seed)}, again with: ${again}\n${reason}`, { cause: error });
+      }
+    },
+    SEED_MS_MAX,
+  );
+});

@@ -38,6 +38,20 @@ export interface OpenUnit<Draft extends BlockDraft = BlockDraft> {
   readonly facts: Map<string, string | null>;
   /** Entries put so far. */
   entries: number;
+  /** Bytes of the parts that were written already. */
+  spilled: number;
+}
+
+/** A huge unit writes what it collected as a part; a block keeps it. */
+export async function spillIfFull(unit: OpenUnit, bytesMax: number): Promise<void> {
+  const { draft } = unit;
+  if (!isParts(draft) || draft.bytes <= bytesMax) return;
+  unit.spilled += draft.bytes;
+  await draft.flush();
+}
+
+export function isParts(draft: BlockDraft): draft is PartsDraft {
+  return "flush" in draft;
 }
 
 export interface CommitterOptions {
@@ -127,24 +141,30 @@ export class Committer {
       this.#life.signal.throwIfAborted();
       this.#seal();
       await this.#options.journal.ready();
-      return { draft: this.#options.journal.parts(member.name), facts: new Map(), entries: 0 };
+      return { draft: this.#options.journal.parts(member.name), facts: new Map(), entries: 0, spilled: 0 };
     });
   }
 
   /** Makes the parts one commit unit. The others wait meanwhile. */
   async commit(member: Contributor, unit: OpenUnit<PartsDraft>): Promise<void> {
+    if (unit.draft.isEmpty && unit.spilled === 0) {
+      await unit.draft.discard();
+      await this.collect(member, async (open) => {
+        for (const [name, value] of unit.facts) open.facts.set(name, value);
+      });
+      return;
+    }
     await this.#lock.with(async () => {
       try {
         this.#life.signal.throwIfAborted();
-        await unit.draft.flush();
+        await spillIfFull(unit, 0);
         this.#seal();
         const number = ++this.#opened;
-        const { draft, facts, entries } = unit;
-        const { bytes } = draft;
-        await this.#carry({ draft, facts, entries, number, members: new Set([member]) }, (after) => {
+        const { draft, entries, spilled } = unit;
+        await this.#carry({ ...unit, number, members: new Set([member]) }, (after) => {
           return draft.commit(after);
         });
-        this.#options.metrics.appended(entries, bytes);
+        this.#options.metrics.appended(entries, spilled);
       } catch (error) {
         this.fail(error);
         throw error;
@@ -171,7 +191,7 @@ export class Committer {
     await journal.ready();
     const draft = journal.block();
     const number = ++this.#opened;
-    this.#unit = { draft, number, facts: new Map(), entries: 0, members: new Set() };
+    this.#unit = { draft, number, facts: new Map(), entries: 0, spilled: 0, members: new Set() };
     return this.#unit;
   }
 

@@ -54,7 +54,7 @@ const EMPTY = new Uint8Array(0);
 export function routeRow(change: RowChange, kept: KeptPair, context: RouteContext): Routed {
   if (change.identity === null) return routeUnkept(change, context);
   if (change.op === "delete") return routeDelete(change.identity, kept.own, context);
-  const values = knownValues(change, kept, context.bound);
+  const values = knownValues(change, kept, context);
   return routeValues({ change, identity: change.identity, values, kept, copied: false }, context);
 }
 
@@ -214,16 +214,19 @@ function documentChanges(
   return changes;
 }
 
-/** The change's values; what it leaves out comes from what was kept of the row. */
+/**
+ * The change's values; what it leaves out comes from what was kept of the row in this copy. What an
+ * earlier copy kept says nothing: the stream may have missed changes since.
+ */
 function knownValues(
   change: RowChange,
   { own, previous }: KeptPair,
-  bound: BoundRule | undefined,
+  { bound, copy }: RouteContext,
 ): Values {
   const { op, values } = change;
   if (bound === undefined || op === "insert" || bound.isComplete(values)) return values;
   const before = change.previous === undefined ? own : previous;
-  if (before === undefined) return values;
+  if (before?.copy !== copy) return values;
   if (before.pending === "") return bound.fill(values, before);
   const pending = bound.unpackPending(before.pending);
   return values.map((value, at) => value ?? pending[at]);

@@ -25,6 +25,8 @@ export interface SourceRulesOptions {
   /** Of this source. */
   readonly rules: readonly Rule[];
   readonly versions: ReadonlyMap<string, number>;
+  /** The source lost history: every pair is copied again. */
+  readonly isLost: boolean;
   readonly log: Log;
 }
 
@@ -72,6 +74,14 @@ export class SourceRules {
     return { ...binding, clears };
   }
 
+  /** Facts that the journal does not hold as they are now. */
+  get changedFacts(): readonly (readonly [string, string])[] {
+    const { journal } = this.#options;
+    return this.pairs
+      .map(({ fact }) => fact)
+      .filter(([name, text]) => journal.fact(name) !== text);
+  }
+
   /** Pairs that have documents, but whose relation is gone or is not read any more. */
   vanished(relations: readonly Relation[]): readonly { rule: Rule; relation: string }[] {
     const { journal, rules } = this.#options;
@@ -90,7 +100,9 @@ export class SourceRules {
     const text = journal.fact(pairFact(rule.name, relation));
     const ruleVersion = versions.get(rule.name) ?? 1;
     if (text === undefined) return new Pair(rule, relation, { ruleVersion });
-    return new Pair(rule, relation, { record: parsePair(text), ruleVersion });
+    const pair = new Pair(rule, relation, { record: parsePair(text), ruleVersion });
+    if (this.#options.isLost) pair.restart(true);
+    return pair;
   }
 
   #bindPair(pair: Pair, relation: Relation): boolean {

@@ -113,7 +113,10 @@ export class Committer {
   }
 
   /** Fills the open block, in turn, when it has room. `fill` does not wait for anything but the journal. */
-  async collect(member: Contributor | undefined, fill: (unit: OpenUnit) => Promise<void>): Promise<void> {
+  async collect(
+    member: Contributor | undefined,
+    fill: (unit: OpenUnit) => Promise<void>,
+  ): Promise<void> {
     for (;;) {
       const release = await this.#lock.take();
       try {
@@ -141,7 +144,12 @@ export class Committer {
       this.#life.signal.throwIfAborted();
       this.#seal();
       await this.#options.journal.ready();
-      return { draft: this.#options.journal.parts(member.name), facts: new Map(), entries: 0, spilled: 0 };
+      return {
+        draft: this.#options.journal.parts(member.name),
+        facts: new Map(),
+        entries: 0,
+        spilled: 0,
+      };
     });
   }
 
@@ -175,7 +183,9 @@ export class Committer {
   /** Resolves when everything that `member` has collected is durable. */
   async settled(member: Contributor): Promise<void> {
     const isOpen = this.#unit?.members.has(member) === true;
-    const wanted = isOpen ? (this.#unit?.number ?? 0) : this.#opened - (this.#unit === undefined ? 0 : 1);
+    const wanted = isOpen
+      ? (this.#unit?.number ?? 0)
+      : this.#opened - (this.#unit === undefined ? 0 : 1);
     if (isOpen) this.#due();
     while (this.#durable < wanted) await this.#moved.wait(this.#life.signal);
   }

@@ -8,8 +8,14 @@ import type { Secret } from "../base/secret.js";
 import type { Connector } from "../connector/connector.js";
 import type { JournalWriter } from "../journal/journal.js";
 import type { Rule } from "../rules/rule.js";
+import { Committer } from "./committer.js";
 import type { PipelineMetrics } from "./metrics.js";
+import { defaultPipelineSettings } from "./pipeline-settings.js";
 import type { PipelineSettings } from "./pipeline-settings.js";
+import { Removal } from "./removal.js";
+import { beginRules } from "./rule-versions.js";
+import type { GoneRule } from "./rule-versions.js";
+import { SourceRunner } from "./source-runner.js";
 import type { SourceStatus } from "./source-status.js";
 
 /** What `Config.sources` holds fits. */
@@ -35,13 +41,17 @@ export interface PipelineOptions {
 
 export class Pipeline {
   readonly #options: PipelineOptions;
+  readonly #settings: PipelineSettings;
+  #runners: readonly SourceRunner[] = [];
 
   constructor(options: PipelineOptions) {
     this.#options = options;
+    this.#settings = { ...defaultPipelineSettings, ...options.settings };
   }
 
   /** One per source, in their order. */
   get status(): readonly SourceStatus[] {
+    if (this.#runners.length > 0) return this.#runners.map(({ status }) => status);
     return this.#options.sources.map(({ name }) => ({
       ...{ source: name, state: "stopped", generation: 0, position: "" },
       ...{ lag: undefined, lastError: undefined, connects: 0 },
@@ -53,7 +63,60 @@ export class Pipeline {
    * what cannot be mended by trying again: a fatal AppError (journal, first open of a source, broken
    * contract) or an InvariantError; then the process must end.
    */
-  async run(_signal: AbortSignal): Promise<void> {
-    throw new Error("being written");
+  async run(signal: AbortSignal): Promise<void> {
+    const { journal, sources, rules, clock, metrics } = this.#options;
+    const { versions, gone } = await beginRules(journal, rules);
+    const { blockBytesMax, idleMs } = this.#settings;
+    const committer = new Committer({
+      ...{ journal, clock, metrics, blockBytesMax, idleMs },
+      copying: () => this.#runners.flatMap(({ copying }) => copying),
+    });
+    this.#runners = sources.map((source) => this.#runner(source, versions, committer));
+    const failed = new AbortController();
+    const fail = (error: unknown): void => {
+      failed.abort(error);
+    };
+    const end = AbortSignal.any([signal, failed.signal]);
+    const committed = committer.run().catch(fail);
+    try {
+      await this.#removeRules(gone, committer);
+      await Promise.all(this.#runners.map((runner) => runner.run(end).catch(fail)));
+    } catch (error) {
+      fail(error);
+    }
+    committer.stop();
+    await committed;
+    failed.signal.throwIfAborted();
+  }
+
+  #runner(
+    source: PipelineSource,
+    versions: ReadonlyMap<string, number>,
+    committer: Committer,
+  ): SourceRunner {
+    const { journal, clock, random, log, metrics } = this.#options;
+    const rules = this.#options.rules.filter((rule) => rule.source === source.name);
+    return new SourceRunner({
+      ...{ source, rules, versions, journal, committer, clock, random, log, metrics },
+      settings: this.#settings,
+    });
+  }
+
+  /** Rules that are no longer configured: clients see their documents go. */
+  async #removeRules(gone: readonly GoneRule[], committer: Committer): Promise<void> {
+    const { journal, log } = this.#options;
+    const { blockBytesMax } = this.#settings;
+    const member = { name: "rules", place: () => undefined, durable: () => undefined };
+    for (const rule of gone) {
+      log.info("rule.removed", { rule: rule.name });
+      const removal = new Removal({ journal, committer, member, blockBytesMax });
+      try {
+        await removal.sweep({ rule, isGone: () => true });
+        await removal.end(rule.facts.map((name) => [name, null] as const));
+      } finally {
+        await removal.discard();
+      }
+    }
+    if (gone.length > 0) await committer.settled(member);
   }
 }

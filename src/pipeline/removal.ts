@@ -31,7 +31,7 @@ export interface Sweep {
   /** All relations of the rule where it is left out. */
   readonly relation?: string;
   /** Asked once for each document. */
-  isGone(document: KeptDocument): boolean;
+  readonly isGone: (document: KeptDocument) => boolean;
 }
 
 /** One unit of sweeps. Nobody else may write documents of these rules until it has ended. */

@@ -28,7 +28,7 @@ export interface RouteContext {
   /** Source position of the change. */
   readonly position: string;
   readonly at: number;
-  kindOf(channel: string): ChannelKind | undefined;
+  readonly kindOf: (channel: string) => ChannelKind | undefined;
 }
 
 export interface KeptPair {

@@ -59,7 +59,9 @@ export class RowWriter {
   /** They may rewrite many documents at once: only a huge unit can take them. */
   isHeavy(changes: readonly Change[]): boolean {
     const { rules } = this.#options;
-    return changes.some(({ op, relation }) => op === "truncate" || rules.known(relation) === undefined);
+    return changes.some(
+      ({ op, relation }) => op === "truncate" || rules.known(relation) === undefined,
+    );
   }
 
   /** Changes of one transaction, in their order. */

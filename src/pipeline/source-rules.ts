@@ -77,9 +77,7 @@ export class SourceRules {
   /** Facts that the journal does not hold as they are now. */
   get changedFacts(): readonly (readonly [string, string])[] {
     const { journal } = this.#options;
-    return this.pairs
-      .map(({ fact }) => fact)
-      .filter(([name, text]) => journal.fact(name) !== text);
+    return this.pairs.map(({ fact }) => fact).filter(([name, text]) => journal.fact(name) !== text);
   }
 
   /** Pairs that have documents, but whose relation is gone or is not read any more. */

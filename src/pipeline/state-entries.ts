@@ -38,7 +38,8 @@ export function stateEntries(before: Before, state: DocumentState): StateDiffere
   const entries = own === undefined ? [] : leaving(own, state, stays);
   const ownChannels = rowChannels(own, state);
   const previousChannels = rowChannels(previous, state);
-  const isSame = own !== undefined && own.schema === state.schema && sameBytes(own.body, state.body);
+  const isSame =
+    own !== undefined && own.schema === state.schema && sameBytes(own.body, state.body);
   const { table, schema, body } = state;
   for (const channel of state.channels) {
     const isOwn = ownChannels?.has(channel) === true;

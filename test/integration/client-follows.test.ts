@@ -8,7 +8,6 @@
 import { WebSocket } from "ws";
 import { describe, expect, it } from "vitest";
 import { type Cast, changecast } from "../../src/client/client.js";
-import { memoryStore } from "../../src/client/stores/memory-store.js";
 import type { Store, StoreUnit } from "../../src/client/stores/store.js";
 import type { Sync } from "../../src/client/sync.js";
 import { BrokerWorld } from "../support/broker-world.js";

@@ -1,0 +1,239 @@
+/**
+ * Existing rows reach the channels beside the stream, one relation at a time (architecture §5). A chunk is
+ * held until the stream has passed the place of its rows; then what the stream touched meanwhile wins.
+ * After the last chunk the documents that neither a chunk nor the stream has seen are gone.
+ */
+import type { Clock } from "../base/clock.js";
+import type { Log } from "../base/log.js";
+import { SignalPoint } from "../base/signal-point.js";
+import type { CopyChunk, CopyPower } from "../connector/connector.js";
+import type { CopyStatus, JournalWriter } from "../journal/journal.js";
+import type { KeptDocument } from "../model/document.js";
+import type { Committer } from "./committer.js";
+import type { FairLock } from "./fair-lock.js";
+import type { Pair } from "./pair.js";
+import type { PipelineSettings } from "./pipeline-settings.js";
+import { Removal } from "./removal.js";
+import { isWaiting } from "./route.js";
+import type { RowWriter } from "./row-writer.js";
+import type { SourceIntake } from "./source-intake.js";
+import type { Binding, SourceRules } from "./source-rules.js";
+import type { Touched } from "./touched.js";
+
+/** A long copy says where it is this often. */
+const PROGRESS_MS = 10_000;
+
+export interface CopierOptions {
+  readonly source: string;
+  /** Undefined: the source has no existing rows. */
+  readonly power: CopyPower | undefined;
+  readonly journal: JournalWriter;
+  readonly rules: SourceRules;
+  readonly writer: RowWriter;
+  readonly intake: SourceIntake;
+  readonly committer: Committer;
+  readonly lock: FairLock;
+  readonly touched: Touched;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly settings: PipelineSettings;
+}
+
+/** One walk over a relation. */
+interface Walk {
+  readonly binding: Binding;
+  readonly pairs: readonly Pair[];
+  /** Names the pairs and their copy numbers: another text is another walk. */
+  readonly aim: string;
+  readonly power: CopyPower;
+  after: string | undefined;
+  rowsMax: number;
+}
+
+/** `again`: the same chunk. `over`: the walk has to begin anew. */
+type Outcome = "applied" | "again" | "over";
+
+export class Copier {
+  readonly #options: CopierOptions;
+  readonly #due = new SignalPoint();
+  #now: { readonly relation: string; rowsDone: number; rowsTotal: number | undefined } | undefined;
+  #toldAt = 0;
+
+  constructor(options: CopierOptions) {
+    this.#options = options;
+  }
+
+  get isBusy(): boolean {
+    return this.#now !== undefined;
+  }
+
+  /** A pair may be due. */
+  wake(): void {
+    this.#due.raise();
+  }
+
+  /** Rules whose content is not complete, with the rows of the relation at hand. */
+  get status(): readonly CopyStatus[] {
+    const told = new Map<string, CopyStatus>();
+    for (const pair of this.#options.rules.pairs) {
+      if (!pair.isDue) continue;
+      const { name, channelPatterns } = pair.rule;
+      const now = this.#now?.relation === pair.relation ? this.#now : undefined;
+      if (told.has(name) && now === undefined) continue;
+      told.set(name, {
+        ...{ rule: name, state: pair.why, channels: channelPatterns },
+        ...{ rowsDone: now?.rowsDone ?? 0, rowsTotal: now?.rowsTotal },
+      });
+    }
+    return [...told.values()];
+  }
+
+  /** Copies what is due until the signal, whose reason it throws. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const relation = this.#options.rules.pairs.find(({ isDue }) => isDue)?.relation;
+      const binding = relation === undefined ? undefined : this.#options.rules.find(relation);
+      if (binding === undefined) await this.#due.wait(signal);
+      else await this.#copy(binding, signal);
+    }
+  }
+
+  async #copy(binding: Binding, signal: AbortSignal): Promise<void> {
+    const { clock, log, power, settings } = this.#options;
+    const pairs = duePairs(binding);
+    const { name } = binding.relation;
+    if (power === undefined) {
+      await this.#options.lock.with(() => this.#finish(pairs, "nothing to read"));
+      return;
+    }
+    const rowsTotal = await power.estimate(binding.relation);
+    this.#now = { relation: name, rowsDone: 0, rowsTotal };
+    this.#toldAt = clock.monotonic();
+    log.info("copy.started", {
+      relation: name,
+      rules: pairs.map(({ rule }) => rule.name),
+      rowsTotal,
+    });
+    const { chunkRowsMax: rowsMax } = settings;
+    const walk: Walk = { binding, pairs, aim: aimOf(pairs), power, after: undefined, rowsMax };
+    try {
+      await this.#walk(walk, signal);
+    } finally {
+      this.#now = undefined;
+    }
+  }
+
+  async #walk(walk: Walk, signal: AbortSignal): Promise<void> {
+    const { intake, lock, log, settings, touched } = this.#options;
+    const { name } = walk.binding.relation;
+    for (;;) {
+      // Within the lock: a huge transaction is either seen by the rows or recorded.
+      await lock.with(async () => {
+        touched.start(name);
+      });
+      const request = {
+        relation: walk.binding.relation,
+        ...{ after: walk.after, rowsMax: walk.rowsMax, bytesMax: settings.chunkBytesMax },
+      };
+      const chunk = await walk.power.chunk(request, signal);
+      await intake.passed(chunk.hi, signal);
+      const outcome = await lock.with(() => this.#apply(walk, chunk));
+      if (outcome === "over") {
+        log.info("copy.restarted", { relation: name });
+        return;
+      }
+      if (outcome === "again") continue;
+      this.#progress(chunk.rows.length);
+      walk.after = chunk.next;
+      if (chunk.next === undefined) {
+        await lock.with(async () => {
+          if (this.#stands(walk)) await this.#finish(walk.pairs, "copied");
+        });
+        return;
+      }
+    }
+  }
+
+  async #apply(walk: Walk, chunk: CopyChunk): Promise<Outcome> {
+    const { committer, intake, rules, touched, writer } = this.#options;
+    const { identities, isAll, isOverflown } = touched.stop();
+    if (!this.#stands(walk)) return "over";
+    if (isOverflown) walk.rowsMax = Math.max(1, Math.floor(walk.rowsMax / 2));
+    if (isAll || isOverflown) return "again";
+    const other = chunk.rows.find(({ relation }) => rules.known(relation) === undefined);
+    if (other !== undefined) {
+      await this.#rebind(other.relation);
+      return "over";
+    }
+    const { pairs } = walk;
+    const position = intake.applied;
+    await committer.collect(intake, (unit) =>
+      writer.copied(unit, { pairs, rows: chunk.rows, touched: identities, position }),
+    );
+    return "applied";
+  }
+
+  /** The rows are of a shape that the stream has not shown yet. */
+  async #rebind(relation: CopyChunk["rows"][number]["relation"]): Promise<void> {
+    const { committer, intake, writer } = this.#options;
+    const unit = await committer.begin(intake);
+    try {
+      await writer.bind(unit, relation);
+      await committer.commit(intake, unit);
+    } catch (error) {
+      await unit.draft.discard();
+      throw error;
+    }
+  }
+
+  #stands(walk: Walk): boolean {
+    const { name, fingerprint } = walk.binding.relation;
+    const now = this.#options.rules.find(name);
+    return now?.relation.fingerprint === fingerprint && aimOf(duePairs(now)) === walk.aim;
+  }
+
+  /** Everything was seen: what was not is gone. Rows that still wait for a value need one more walk. */
+  async #finish(pairs: readonly Pair[], how: string): Promise<void> {
+    const { committer, intake, journal, log, settings } = this.#options;
+    const { blockBytesMax } = settings;
+    const removal = new Removal({ journal, committer, member: intake, blockBytesMax });
+    try {
+      for (const pair of pairs) {
+        const { rule, relation, copy } = pair;
+        const waiting: string[] = [];
+        const isGone = (document: KeptDocument): boolean => {
+          if (document.copy === copy && isWaiting(document)) waiting.push(document.key);
+          return document.copy < copy;
+        };
+        if (this.#options.power !== undefined) await removal.sweep({ rule, relation, isGone });
+        const isRepeated = waiting.length > 0;
+        if (isRepeated) pair.restart(false);
+        else pair.done();
+        const rows = this.#now?.rowsDone ?? 0;
+        const fields = { rule: rule.name, relation, rows, how };
+        log.info(isRepeated ? "copy.repeated" : "copy.finished", fields);
+      }
+      await removal.end(pairs.map(({ fact }) => fact));
+    } finally {
+      await removal.discard();
+    }
+  }
+
+  #progress(rows: number): void {
+    const { clock, log } = this.#options;
+    if (this.#now === undefined) return;
+    this.#now.rowsDone += rows;
+    if (clock.monotonic() - this.#toldAt < PROGRESS_MS) return;
+    this.#toldAt = clock.monotonic();
+    log.info("copy.progressed", { ...this.#now });
+  }
+}
+
+function duePairs({ pairs }: Binding): readonly Pair[] {
+  return pairs.filter(({ isDue }) => isDue);
+}
+
+function aimOf(pairs: readonly Pair[]): string {
+  return JSON.stringify(pairs.map(({ rule, copy }) => [rule.name, copy]));
+}

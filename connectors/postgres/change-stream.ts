@@ -285,5 +285,4 @@ export class ChangeStream {
     });
     this.#cancels.set(name, cancel);
   }
-
 }

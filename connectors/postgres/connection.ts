@@ -21,7 +21,7 @@ const END_TIMEOUT_MS = 1_000;
 /** Text of values depends on these; the copy and the stream must agree on them. No statement may wait for ever for a lock. */
 const SESSION_SETTINGS = [
   "datestyle=ISO",
-  "intervalstyle=postgres",
+  "intervalstyle=iso_8601",
   "extra_float_digits=3",
   "bytea_output=hex",
   "TimeZone=UTC",

@@ -13,6 +13,8 @@ export interface Memo {
   readonly publication: string;
   /** Oids of the tables that were published and read. */
   readonly tables: readonly string[];
+  /** Transactions that were read and that no snapshot had shown. */
+  readonly unseen?: readonly number[];
 }
 
 export interface SlotFacts {
@@ -50,7 +52,8 @@ export function judgeHistory(resume: SourcePosition | undefined, facts: HistoryF
   if (resume === undefined) return { kind: "first", replace };
   const known = parseMemo(resume.memo);
   const changed = known === undefined ? undefined : changeSince(known, facts);
-  if (changed !== undefined) return { kind: "lost", ...changed, replace: changed.replace || replace };
+  if (changed !== undefined)
+    return { kind: "lost", ...changed, replace: changed.replace || replace };
   if (slot === undefined) return { kind: "lost", why: "the slot is gone", replace };
   if (slot.fault !== undefined) return { kind: "lost", why: slot.fault, replace };
   const position = resume.position === "" ? 0n : lsnOf(resume.position);
@@ -67,6 +70,10 @@ export function judgeHistory(resume: SourcePosition | undefined, facts: HistoryF
 
 export function memoText(memo: Memo): string {
   return JSON.stringify(memo);
+}
+
+export function unseenOf(resume: SourcePosition | undefined): readonly number[] {
+  return resume === undefined ? [] : (parseMemo(resume.memo)?.unseen ?? []);
 }
 
 export const restoredWhy =

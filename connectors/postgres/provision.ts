@@ -47,9 +47,13 @@ export async function assertLogical(control: ControlConnection): Promise<void> {
   );
   const level = row?.["level"];
   if (level !== "logical") {
-    throw new AppError("POSTGRES_SETTING_UNFIT", `opening the source: wal_level is ${String(level)}`, {
-      cure: "ALTER SYSTEM SET wal_level = 'logical'; then restart the server.",
-    });
+    throw new AppError(
+      "POSTGRES_SETTING_UNFIT",
+      `opening the source: wal_level is ${String(level)}`,
+      {
+        cure: "ALTER SYSTEM SET wal_level = 'logical'; then restart the server.",
+      },
+    );
   }
   if (Number(row?.["version"] ?? 0) < 140_000) {
     const message = `opening the source: the server's version is ${String(row?.["version"])}`;
@@ -74,6 +78,29 @@ export async function providePublication(
   if (unpublished.length > 0) await addTables(context, unpublished);
   await assertUnfiltered(context, found, tables);
   return { oid: found["oid"] ?? "", isNew: false, unpublished };
+}
+
+/** What `check` asks: nothing is created. */
+export async function publicationFault(
+  control: ControlConnection,
+  options: ProvisionOptions,
+  tables: readonly string[],
+): Promise<{
+  readonly exists: boolean;
+  readonly unpublished: readonly string[];
+  readonly error: AppError | undefined;
+}> {
+  const found = await findPublication(control, options.publication);
+  if (found === undefined) return { exists: false, unpublished: tables, error: undefined };
+  const unpublished = await findUnpublished(control, options.publication, tables);
+  try {
+    assertShowsAll(options, found);
+    await assertUnfiltered({ control, options }, found, tables);
+    return { exists: true, unpublished, error: undefined };
+  } catch (error) {
+    if (error instanceof AppError) return { exists: true, unpublished, error };
+    throw error;
+  }
 }
 
 /** What is different from what was provided, for a look while the stream runs. */
@@ -199,7 +226,9 @@ function assertOurKind({ options }: ProvisionContext, row: TextRow): void {
   const faults = [
     row["slot_type"] === "logical" ? undefined : "is not a logical one",
     row["plugin"] === "pgoutput" ? undefined : `uses the plug-in ${String(row["plugin"])}`,
-    row["database"] === row["here"] ? undefined : `belongs to the database ${String(row["database"])}`,
+    row["database"] === row["here"]
+      ? undefined
+      : `belongs to the database ${String(row["database"])}`,
     row["temporary"] === "f" ? undefined : "is a temporary one",
     row["two_phase"] === "t" ? "shows prepared transactions" : undefined,
   ];
@@ -283,7 +312,7 @@ function assertShowsAll({ publication }: ProvisionOptions, found: TextRow): void
 
 /** Row filters and column lists come with 15; before, the columns are not in the catalogue. */
 async function assertUnfiltered(
-  { control, options }: ProvisionContext,
+  { control, options }: Pick<ProvisionContext, "control" | "options">,
   found: TextRow,
   tables: readonly string[],
 ): Promise<void> {

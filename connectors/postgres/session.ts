@@ -20,7 +20,7 @@ import { ChangeStream } from "./change-stream.js";
 import type { ChangeStreamOptions } from "./change-stream.js";
 import type { Connecting } from "./connection.js";
 import { ControlConnection } from "./control-connection.js";
-import { judgeHistory, memoText, restoredWhy } from "./history.js";
+import { judgeHistory, memoText, restoredWhy, unseenOf } from "./history.js";
 import type { Memo, Proof, SlotFacts, Verdict } from "./history.js";
 import * as provision from "./provision.js";
 import type { ProvisionContext, ProvisionOptions } from "./provision.js";
@@ -28,10 +28,14 @@ import type { RelationMessage } from "./pgoutput.js";
 import { identifySystem } from "./replication-stream.js";
 import type { SystemFacts } from "./replication-stream.js";
 import type { DescribedTable } from "./row-plan.js";
+import { SeenTransactions } from "./seen-transactions.js";
 import { lsnOf } from "./wal-position.js";
 
 /** Tables named in the memo, which has its bound; beyond, a table that was out of the publication for a while is not noticed. */
 const MEMO_TABLES_MAX = 20_000;
+
+/** A commit is visible within milliseconds, unless it waits for a standby. */
+const SNAPSHOT_MS = 200;
 
 /** Drift is rare, and what it costs grows with the time it is not seen. */
 const RECONCILE_MS = 60_000;
@@ -60,8 +64,8 @@ export interface SessionParts {
 
 /** What a copy may use of the session. */
 export interface CopyAccess {
-  /** Where the log stands, for `hi`: flushed. */
-  head(): Promise<bigint>;
+  /** What the stream has yielded. */
+  readonly seen: SeenTransactions;
 }
 
 type Context = OpenContext<Connecting & ProvisionOptions>;
@@ -201,7 +205,8 @@ class PostgresSession implements SourceSession {
   readonly relations: readonly Relation[];
   readonly copy?: CopyPower;
   readonly #state: SessionState;
-  readonly #memo: string;
+  readonly #memo: Memo;
+  readonly #seen: SeenTransactions;
   readonly #life = new AbortController();
   #closing: Promise<void> | undefined;
 
@@ -211,16 +216,24 @@ class PostgresSession implements SourceSession {
     this.lost = lost;
     this.relations = relations;
     this.#state = state;
-    this.#memo = memoText(memo);
-    const copy = parts.copy?.({ head: () => state.control.head() });
+    this.#memo = memo;
+    this.#seen = new SeenTransactions(unseenOf(state.context.resume));
+    const copy = parts.copy?.({ seen: this.#seen });
     if (copy !== undefined) this.copy = this.#hurried(copy);
   }
 
   async *read(signal: AbortSignal): AsyncGenerator<SourceBatch> {
     const { stream, parts, context } = this.#state;
     void this.#reconcile();
+    void this.#forgetVisible();
     try {
-      for (;;) yield await stream.next(signal);
+      for (;;) {
+        const batch = await stream.next(signal);
+        // Before it is yielded: a chunk that is asked for afterwards has to show it.
+        if (batch.kind === "transaction" && batch.part === 0)
+          this.#seen.add(Number(batch.transaction));
+        yield batch;
+      }
     } catch (error) {
       if (error instanceof AppError && error.code === "POSTGRES_SLOT_BROKEN") {
         parts.broken.add(slotKey(context.options));
@@ -234,7 +247,7 @@ class PostgresSession implements SourceSession {
   }
 
   memo(): string {
-    return this.#memo;
+    return memoText({ ...this.#memo, unseen: this.#seen.xids });
   }
 
   async lag(position: string): Promise<SourceLag> {
@@ -264,6 +277,25 @@ class PostgresSession implements SourceSession {
         return chunk;
       },
     };
+  }
+
+  /** Keeps the list of transactions that no snapshot has shown short: it rides in every commit. */
+  async #forgetVisible(): Promise<void> {
+    const { stream, context, control } = this.#state;
+    const { signal } = this.#life;
+    try {
+      for (;;) {
+        await sleep(context.clock, SNAPSHOT_MS, signal);
+        if (this.#seen.count === 0) continue;
+        const [row] = await control.rows(
+          "taking a snapshot",
+          "select pg_current_snapshot()::text as now",
+        );
+        this.#seen.areVisible(row?.["now"] ?? "");
+      }
+    } catch (error) {
+      if (!signal.aborted) stream.fail(error);
+    }
   }
 
   /** Ends the session when the database is not as it was provided any more. */

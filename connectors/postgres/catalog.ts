@@ -1,0 +1,154 @@
+/**
+ * Tables as rules see them. Stream and copy describe a table by the same steps, so that both come to the
+ * same relation: the stream's columns are those of its message, which may be older than the catalogue.
+ *
+ * Generated columns are left out on every server version, since only some of them stream some (P-16).
+ */
+import type { Client } from "pg";
+import { channelMatches } from "../../src/model/channel.js";
+import type { Relation } from "../../src/model/change.js";
+import type { Column } from "../../src/model/table.js";
+import { readTables, readTypeNames, readTypes } from "./catalog-rows.js";
+import type { CatalogTable } from "./catalog-rows.js";
+import type { RelationMessage } from "./pgoutput.js";
+import type { DescribedTable } from "./row-plan.js";
+import type { SourceCatalog, WantedTable } from "./session.js";
+import { formOf } from "./value-forms.js";
+import type { Form } from "./value-forms.js";
+
+interface AskedColumn {
+  readonly name: string;
+  readonly typeOid: number;
+  readonly typeModifier: number;
+}
+
+export interface TableDescription extends WantedTable {
+  readonly table: CatalogTable;
+  /** In the order of `relation.columns`. */
+  readonly forms: readonly Form[];
+}
+
+export const catalog: SourceCatalog = {
+  load: (client, patterns) => loadTables(client, patterns),
+  describe: describeMessage,
+};
+
+/** What the patterns match now. */
+export async function loadTables(
+  client: Client,
+  patterns: readonly string[],
+): Promise<readonly TableDescription[]> {
+  const tables = await readTables(client);
+  const wanted = tables.filter(({ name }) => patterns.some((each) => channelMatches(each, name)));
+  const described: TableDescription[] = [];
+  for (const table of wanted) described.push(await describeTable(client, table));
+  return described;
+}
+
+/** One table as it is now; undefined when there is none of that name. */
+export async function loadTable(
+  client: Client,
+  name: string,
+): Promise<TableDescription | undefined> {
+  const table = (await readTables(client)).find((each) => each.name === name);
+  return table === undefined ? undefined : describeTable(client, table);
+}
+
+async function describeTable(client: Client, table: CatalogTable): Promise<TableDescription> {
+  const asked = table.columns.filter(({ isGenerated }) => !isGenerated);
+  const { columns, forms } = await describeColumns(client, asked);
+  const relation = relationOf(table, columns, identityOf(table));
+  return { oid: table.oid, relation, table, forms };
+}
+
+/** The table of a message. One that is gone is described by the message alone. */
+async function describeMessage(client: Client, message: RelationMessage): Promise<DescribedTable> {
+  const [found] = await readTables(client, String(message.oid));
+  const own = `${message.schema}.${message.table}`;
+  const table = found ?? goneTable(message);
+  const generated = new Set(
+    table.columns.filter(({ isGenerated }) => isGenerated).map(({ name }) => name),
+  );
+  const shown = message.columns.filter(({ name }) => !generated.has(name));
+  const order = new Map(table.columns.map(({ name }, at) => [name, at]));
+  const last = table.columns.length;
+  // A partition may hold its columns in another order than its root.
+  const asked = [...shown].sort(
+    (a, b) => (order.get(a.name) ?? last) - (order.get(b.name) ?? last),
+  );
+  const { columns, forms } = await describeColumns(client, asked);
+  const byMessage = message.replicaIdentity === "d" || message.replicaIdentity === "i";
+  const names = byMessage
+    ? asked.filter(({ isKey }) => isKey).map(({ name }) => name)
+    : message.replicaIdentity === "f"
+      ? table.primaryKey
+      : [];
+  const relation = relationOf(table, columns, names);
+  const isLeaf = found !== undefined && found.oid !== String(message.oid);
+  return {
+    relation,
+    leaf: isLeaf ? own : undefined,
+    columns: columns.map(({ name }, at) => ({ name, form: forms[at] ?? JSON.stringify })),
+  };
+}
+
+async function describeColumns(
+  client: Client,
+  asked: readonly AskedColumn[],
+): Promise<{ readonly columns: readonly Column[]; readonly forms: readonly Form[] }> {
+  const types = await readTypes(
+    client,
+    asked.map(({ typeOid }) => typeOid),
+  );
+  const natives = await readTypeNames(client, asked);
+  const columns: Column[] = [];
+  const forms: Form[] = [];
+  for (const [at, { name, typeOid }] of asked.entries()) {
+    const facts = types.get(typeOid);
+    const unknown = { type: "other" as const, form: (text: string) => JSON.stringify(text) };
+    const { type, of, form } = facts === undefined ? { ...unknown, of: undefined } : formOf(facts);
+    const native = natives[at] ?? "";
+    columns.push(of === undefined ? { name, type, native } : { name, type, of, native });
+    forms.push(form);
+  }
+  return { columns, forms };
+}
+
+function identityOf(table: CatalogTable): readonly string[] {
+  if (table.replicaIdentity === "i") return table.identityIndex;
+  return table.replicaIdentity === "n" ? [] : table.primaryKey;
+}
+
+function relationOf(
+  table: Pick<CatalogTable, "name" | "primaryKey" | "uniqueKeys">,
+  columns: readonly Column[],
+  identityNames: readonly string[],
+): Relation {
+  const { name } = table;
+  const names = columns.map((column) => column.name);
+  const isThere = (key: readonly string[]): boolean => key.every((each) => names.includes(each));
+  // In the order of the columns: the stream does not tell that of the index.
+  const identity = isThere(identityNames)
+    ? names.filter((each) => identityNames.includes(each))
+    : [];
+  const primaryKey = isThere(table.primaryKey) ? table.primaryKey : [];
+  const uniqueKeys = table.uniqueKeys.filter(isThere);
+  const fingerprint = JSON.stringify([name, columns, identity, primaryKey, uniqueKeys]);
+  return { name, columns, identity, primaryKey, uniqueKeys, fingerprint };
+}
+
+function goneTable({
+  oid,
+  schema,
+  table,
+  columns,
+  replicaIdentity,
+}: RelationMessage): CatalogTable {
+  const key = columns.filter(({ isKey }) => isKey).map(({ name }) => name);
+  const isKeyed = replicaIdentity === "d" && key.length > 0;
+  return {
+    ...{ oid: String(oid), name: `${schema}.${table}`, sqlName: "", kind: "r", replicaIdentity },
+    columns: columns.map((column) => ({ ...column, isNullable: true, isGenerated: false })),
+    ...{ primaryKey: isKeyed ? key : [], identityIndex: key, uniqueKeys: isKeyed ? [key] : [] },
+  };
+}

@@ -1,0 +1,138 @@
+/**
+ * Asks the database whether it can be read, before anything is created or changed: each problem with the
+ * SQL or the line of pg_hba.conf that mends it.
+ */
+import type { AppError } from "../../src/base/errors.js";
+import { errorCatalogue } from "../../src/base/error-catalogue.js";
+import type { CheckReport, OpenContext } from "../../src/connector/connector.js";
+import type { Problem } from "../../src/model/problem.js";
+import { loadTables } from "./catalog.js";
+import { failureOf } from "./connection.js";
+import { ControlConnection } from "./control-connection.js";
+import type { TextRow } from "./control-connection.js";
+import type { PostgresOptions } from "./options.js";
+import { assertLogical, findSlot } from "./provision.js";
+import { checkTables } from "./check-tables.js";
+import { identifySystem } from "./replication-stream.js";
+
+type Context = OpenContext<PostgresOptions>;
+
+export async function checkPostgres(context: Context): Promise<CheckReport> {
+  const { options, clock, signal, source } = context;
+  const applicationName = `changecast ${source} check`;
+  let control: ControlConnection;
+  try {
+    control = await ControlConnection.open({ connecting: options, applicationName, clock }, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    return { problems: [problemOf(failureOf(error, "connecting"), options)], relations: [] };
+  }
+  try {
+    return await ask(context, control, applicationName);
+  } catch (error) {
+    signal.throwIfAborted();
+    const failure = failureOf(error, `asking the database of ${source}`);
+    return { problems: [problemOf(failure, options)], relations: [] };
+  } finally {
+    await control.close();
+  }
+}
+
+async function ask(
+  context: Context,
+  control: ControlConnection,
+  applicationName: string,
+): Promise<CheckReport> {
+  const { options, clock, signal, relations: patterns } = context;
+  const problems: Problem[] = [];
+  const attempt = async (work: () => Promise<unknown>): Promise<boolean> => {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      problems.push(problemOf(failureOf(error, "asking the database"), options));
+      return false;
+    }
+  };
+  const isLogical = await attempt(() => assertLogical(control));
+  const role = await readRole(control);
+  if (role["can_replicate"] === "f") problems.push(replicationMissing(role));
+  else if (isLogical) {
+    await attempt(() => identifySystem({ ...options, applicationName, clock }, signal));
+  }
+  const slot = { control, options, clock, signal };
+  await attempt(async () => {
+    const found = await findSlot(slot);
+    if (found === undefined) problems.push(...missingSlot(options, role));
+  });
+  const tables = await control.use("reading the catalogue", (client) =>
+    loadTables(client, patterns),
+  );
+  problems.push(...(await checkTables({ control, options, role }, tables)));
+  return { problems, relations: tables.map(({ relation }) => relation) };
+}
+
+async function readRole(control: ControlConnection): Promise<TextRow> {
+  const [row] = await control.rows(
+    "asking for the user's privileges",
+    `select quote_ident(rolname) as name, (rolreplication or rolsuper)::text as can_replicate_text,
+            case when rolreplication or rolsuper then 't' else 'f' end as can_replicate,
+            case when has_database_privilege(current_database(), 'CREATE') then 't' else 'f' end as can_create,
+            quote_ident(current_database()) as database,
+            (current_setting('max_replication_slots')::int
+              - (select count(*) from pg_replication_slots))::text as free_slots
+       from pg_roles where rolname = current_user`,
+  );
+  return row ?? {};
+}
+
+function replicationMissing(role: TextRow): Problem {
+  const name = String(role["name"]);
+  return {
+    code: "POSTGRES_PRIVILEGE_MISSING",
+    level: "error",
+    message: `the user ${name} may not read the replication stream`,
+    cure: `ALTER ROLE ${name} REPLICATION;`,
+  };
+}
+
+function missingSlot({ slot, createSlot }: PostgresOptions, role: TextRow): Problem[] {
+  if (!createSlot) {
+    return [
+      {
+        code: "POSTGRES_SLOT_UNFIT",
+        level: "error",
+        message: `there is no replication slot ${slot}, and createSlot is false`,
+        cure: `SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput');`,
+      },
+    ];
+  }
+  if (Number(role["free_slots"]) > 0) return [];
+  return [
+    {
+      code: "POSTGRES_SETTING_UNFIT",
+      level: "error",
+      message: `no replication slot is free for ${slot} (max_replication_slots)`,
+      cure: "Drop a slot that nobody needs, or raise max_replication_slots and restart the server.",
+    },
+  ];
+}
+
+/** What the server said, with what to do about it. */
+function problemOf(error: AppError, { connection }: PostgresOptions): Problem {
+  const { code, message } = error;
+  let cure = error.cure ?? errorCatalogue[code].cure;
+  if (/no pg_hba\.conf entry/.test(message)) {
+    const { database, user } = connection;
+    const host = /for host "([^"]+)"/.exec(message)?.[1] ?? "127.0.0.1";
+    const mask = host.includes(":") ? "128" : "32";
+    const type = /SSL off|no encryption/.test(message) ? "host" : "hostssl";
+    cure = `Add to pg_hba.conf: ${type} ${database} ${user} ${host}/${mask} scram-sha-256 — then SELECT pg_reload_conf();`;
+  } else if (/password authentication failed|no password/i.test(message)) {
+    cure = `Correct \`password\` (or passwordFile) of the user ${connection.user}.`;
+  } else if (/database .* does not exist/.test(message)) {
+    cure = `Correct \`database\`, or CREATE DATABASE ${connection.database};`;
+  }
+  return { code, level: "error", message, cure };
+}

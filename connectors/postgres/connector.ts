@@ -1,0 +1,30 @@
+/** Postgres by logical replication with pgoutput. connectors/postgres/README.md is for its users. */
+import type { Connector } from "../../src/connector/connector.js";
+import { catalog } from "./catalog.js";
+import { checkPostgres } from "./check.js";
+import { parsePostgresOptions, postgresOptionsSchema } from "./options.js";
+import type { PostgresOptions } from "./options.js";
+import { openSession } from "./session.js";
+import { copyPower } from "./copy.js";
+import { parsePosition } from "./wal-position.js";
+
+export const connector: Connector<PostgresOptions> = createPostgresConnector();
+
+export function createPostgresConnector(): Connector<PostgresOptions> {
+  /** Slots that could not be read: the next session replaces them. */
+  const broken = new Set<string>();
+  return {
+    name: "postgres",
+    optionsSchema: postgresOptionsSchema,
+    parseOptions: parsePostgresOptions,
+    open: (context) => {
+      const { options: connecting, source, clock } = context;
+      return openSession(context, {
+        ...{ catalog, broken },
+        copy: ({ seen }) => copyPower({ connecting, source, clock, seen }),
+      });
+    },
+    check: checkPostgres,
+    parsePosition,
+  };
+}

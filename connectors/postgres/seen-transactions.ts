@@ -1,0 +1,54 @@
+/**
+ * Transactions that the stream has yielded and no snapshot has shown yet. A commit is sent as soon as it
+ * is in the log, and becomes visible a moment later (with synchronous standbys: much later).
+ */
+
+/** With so many unseen ones a copy waits until a snapshot shows that all are visible. */
+const SEEN_MAX = 10_000;
+
+export class SeenTransactions {
+  #xids = new Set<number>();
+  /** More came than are kept: everything up to this one has to be visible. */
+  #beyond: number | undefined;
+
+  constructor(xids: readonly number[] = []) {
+    this.#xids = new Set(xids);
+  }
+
+  /** Low 32 bits, as the stream tells them. */
+  add(xid: number): void {
+    if (this.#xids.size >= SEEN_MAX) this.#beyond = xid;
+    else this.#xids.add(xid);
+  }
+
+  get xids(): readonly number[] {
+    return [...this.#xids];
+  }
+
+  get count(): number {
+    return this.#xids.size;
+  }
+
+  /** Forgets those that `xmin:xmax:xip,…` shows; whether that was all of them. */
+  areVisible(snapshot: string): boolean {
+    const [xmin = "0", xmax = "0", list = ""] = snapshot.split(":");
+    const running = new Set(
+      list
+        .split(",")
+        .filter((xid) => xid !== "")
+        .map((xid) => Number(BigInt(xid) & 0xffff_ffffn)),
+    );
+    const first = Number(BigInt(xmin) & 0xffff_ffffn);
+    const end = Number(BigInt(xmax) & 0xffff_ffffn);
+    for (const xid of this.#xids) {
+      if (isBefore(xid, end) && !running.has(xid)) this.#xids.delete(xid);
+    }
+    if (this.#beyond !== undefined && isBefore(this.#beyond, first)) this.#beyond = undefined;
+    return this.#xids.size === 0 && this.#beyond === undefined;
+  }
+}
+
+/** On the circle of 32 bits, as Postgres compares them. */
+function isBefore(xid: number, other: number): boolean {
+  return ((xid - other) | 0) < 0;
+}

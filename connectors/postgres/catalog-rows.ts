@@ -114,7 +114,8 @@ export async function readTypes(
   const facts = (oid: number): TypeFacts | undefined => {
     const row = found.get(oid);
     if (row === undefined) return undefined;
-    const item = row["item"] == null ? undefined : facts(Number(row["item"]));
+    const item =
+      row["item"] === null || row["item"] === undefined ? undefined : facts(Number(row["item"]));
     const { name, kind, category, delimiter } = row;
     return {
       ...{ name: name ?? "", kind: kind ?? "b", category: category ?? "U", item },

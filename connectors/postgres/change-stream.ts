@@ -109,7 +109,7 @@ export class ChangeStream {
     this.#tick();
     const { proof } = this.#options;
     if (proof === undefined) return true;
-    return await raceAbort(this.#proven, signal);
+    return raceAbort(this.#proven, signal);
   }
 
   /** The reader gets `error` behind what has been read; nothing more is read. */
@@ -242,13 +242,18 @@ export class ChangeStream {
     });
   }
 
+  /** It may have been closed while somebody waited. */
+  #hasClosed(): boolean {
+    return this.#isClosed;
+  }
+
   /** Where is the head, and have you got there? */
   async #ask(): Promise<void> {
     if (this.#isAsking || this.#isClosed) return;
     this.#isAsking = true;
     try {
       this.#headWanted = await this.#options.head();
-      if (this.#isClosed) return;
+      if (this.#hasClosed()) return;
       if (this.#assembler.passed >= this.#headWanted && !this.#isBusy) this.#passed(false);
       else this.#tell(true);
     } finally {

@@ -74,7 +74,9 @@ export async function connect(
   const { connection } = options;
   const connecting = connectAsTold(connection, applicationName, replication);
   try {
-    return await raceAbort(connecting, signal, (late) => void endClient(late));
+    return await raceAbort(connecting, signal, (late) => {
+      endClient(late).catch(() => undefined);
+    });
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     throw failureOf(error, `connecting to ${placeOf(options)}`);
@@ -164,7 +166,7 @@ async function connectAsTold(
   } catch (error) {
     const isPlain = target.tls.mode === "prefer" && /does not support SSL/i.test(errorText(error));
     if (!isPlain) throw error;
-    return await connectOnce({ ...clientConfig(target, name, false), ...more });
+    return connectOnce({ ...clientConfig(target, name, false), ...more });
   }
 }
 

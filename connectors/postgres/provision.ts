@@ -127,7 +127,10 @@ export async function findSlot(context: ProvisionContext): Promise<SlotFacts | u
     const fault = slotFault(row);
     if (row["active"] !== "t") {
       const confirmed = row["confirmed_flush_lsn"];
-      return { confirmed: confirmed == null ? undefined : parseLsn(confirmed), fault };
+      return {
+        confirmed: confirmed === null || confirmed === undefined ? undefined : parseLsn(confirmed),
+        fault,
+      };
     }
     if (clock.monotonic() >= until) throw busySlot(context, row);
     await sleep(clock, POLL_MS, signal);
@@ -241,10 +244,10 @@ function assertOurKind({ options }: ProvisionContext, row: TextRow): void {
 
 function slotFault(row: TextRow): string | undefined {
   const reason = row["invalidation_reason"];
-  if (reason != null) return `the slot was invalidated (${reason})`;
+  if (reason !== null && reason !== undefined) return `the slot was invalidated (${reason})`;
   if (row["conflicting"] === "t") return "the slot was invalidated (conflict with recovery)";
   if (row["wal_status"] === "lost") return "the slot was invalidated (max_slot_wal_keep_size)";
-  return row["confirmed_flush_lsn"] == null ? "the slot was never finished" : undefined;
+  return (row["confirmed_flush_lsn"] ?? "") === "" ? "the slot was never finished" : undefined;
 }
 
 function busySlot({ options }: ProvisionContext, row: TextRow): AppError {

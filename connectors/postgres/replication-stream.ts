@@ -82,8 +82,9 @@ export class ReplicationStream {
           reject(error);
           this.#end(error);
         },
-        (error: unknown) => {
-          reject(error as Error);
+        (cause: unknown) => {
+          const error = cause as Error;
+          reject(error);
           this.#end(error);
         },
       );
@@ -99,7 +100,8 @@ export class ReplicationStream {
   /** Tells the server that everything below `lsn` is durable; may ask for a keepalive in return. */
   acknowledge(lsn: bigint, wantsReply: boolean): void {
     if (this.#isEnded || lsn === 0n) return;
-    void this.#service.acknowledge(lsnText(lsn - 1n), wantsReply);
+    // A connection that breaks meanwhile says so itself.
+    this.#service.acknowledge(lsnText(lsn - 1n), wantsReply).catch(() => undefined);
   }
 
   /** Several may hold the socket; it goes on when the last has let go. */

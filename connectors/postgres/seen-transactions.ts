@@ -7,7 +7,7 @@
 const SEEN_MAX = 10_000;
 
 export class SeenTransactions {
-  #xids = new Set<number>();
+  readonly #xids = new Set<number>();
   /** More came than are kept: everything up to this one has to be visible. */
   #beyond: number | undefined;
 

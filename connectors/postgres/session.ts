@@ -18,7 +18,7 @@ import type {
 } from "../../src/connector/connector.js";
 import { ChangeStream } from "./change-stream.js";
 import type { ChangeStreamOptions } from "./change-stream.js";
-import type { Connecting } from "./connection.js";
+import type { Connecting, ConnectionTarget } from "./connection.js";
 import { ControlConnection } from "./control-connection.js";
 import { judgeHistory, memoText, restoredWhy, unseenOf } from "./history.js";
 import type { Memo, Proof, SlotFacts, Verdict } from "./history.js";
@@ -76,13 +76,30 @@ export async function openSession(context: Context, parts: SessionParts): Promis
   const system = await identifySystem({ ...options, applicationName, clock }, signal);
   const connecting = { connecting: options, applicationName, clock };
   const control = await ControlConnection.open(connecting, signal);
-  const opening = new Opening(context, parts, control);
   try {
+    const connection = await settleTls(options.connection, control);
+    const opening = new Opening(
+      { ...context, options: { ...options, connection } },
+      parts,
+      control,
+    );
     return await opening.open(system);
   } catch (error) {
     await control.close();
     throw error;
   }
+}
+
+/** The stream's driver does not fall back: it is told what `prefer` came to. */
+async function settleTls(
+  connection: ConnectionTarget,
+  control: ControlConnection,
+): Promise<ConnectionTarget> {
+  if (connection.tls.mode !== "prefer") return connection;
+  const asked = "select ssl::text from pg_stat_ssl where pid = pg_backend_pid()";
+  const [row] = await control.rows("asking whether the connection is encrypted", asked);
+  const mode = row?.["ssl"] === "true" ? "require" : "disable";
+  return { ...connection, tls: { ...connection.tls, mode } };
 }
 
 class Opening {
@@ -224,8 +241,9 @@ class PostgresSession implements SourceSession {
 
   async *read(signal: AbortSignal): AsyncGenerator<SourceBatch> {
     const { stream, parts, context } = this.#state;
-    void this.#reconcile();
-    void this.#forgetVisible();
+    // Both tell the stream of their failures.
+    this.#reconcile().catch(() => undefined);
+    this.#forgetVisible().catch(() => undefined);
     try {
       for (;;) {
         const batch = await stream.next(signal);

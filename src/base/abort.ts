@@ -43,9 +43,10 @@ export function raceAbort<T>(
         if (aborted) release?.(value);
         else resolve(value);
       },
-      (error: unknown) => {
+      (cause: unknown) => {
+        const error = cause as Error;
         signal.removeEventListener("abort", onAbort);
-        if (!aborted) reject(error as Error);
+        if (!aborted) reject(error);
       },
     );
   });

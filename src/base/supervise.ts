@@ -44,8 +44,15 @@ export async function supervise(
       if (isAbort(error, signal) || signal.aborted) return;
       if (!(error instanceof AppError) || dispositionOf(error.code) !== "retry") throw error;
       const delayMs = backoffDelayMs(options.backoff, attempt, options.random);
-      const fields = { part: options.name, code: error.code, error: errorText(error), attempt, delayMs };
-      if (options.backoff.baseMs * 2 ** attempt >= WARN_DELAY_MS) options.log.warn("task.failed", fields);
+      const fields = {
+        part: options.name,
+        code: error.code,
+        error: errorText(error),
+        attempt,
+        delayMs,
+      };
+      if (options.backoff.baseMs * 2 ** attempt >= WARN_DELAY_MS)
+        options.log.warn("task.failed", fields);
       else options.log.info("task.failed", fields);
       options.onRetry?.(error, attempt, delayMs);
       attempt += 1;

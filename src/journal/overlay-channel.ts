@@ -38,7 +38,7 @@ export class OverlayChannel {
   readonly epoch: number;
   #from: number;
   #to: number;
-  #entries: OverlayEntry[] = [];
+  readonly #entries: OverlayEntry[] = [];
   readonly #newest = new Map<string, number>();
   readonly #truncated = new Map<string, number>();
 

@@ -87,7 +87,8 @@ export class SpillingDraft implements PartsDraft {
     await this.#home.write(this.#parts, bytes, documents);
     this.#parts += 1;
     this.#flushed = true;
-    if (this.#phase === "flushing") this.#phase = "open";
+    // It may have been discarded meanwhile.
+    if (this.#isFlushing()) this.#phase = "open";
   }
 
   async commit(after: AppendFacts): Promise<LogNumber> {
@@ -100,6 +101,10 @@ export class SpillingDraft implements PartsDraft {
     if (this.#phase === "committed" || this.#phase === "discarded") return;
     this.#phase = "discarded";
     await this.#home.discard();
+  }
+
+  #isFlushing(): boolean {
+    return this.#phase === "flushing";
   }
 
   #open(): Draft {

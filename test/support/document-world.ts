@@ -5,7 +5,13 @@
  *
  * Every unit keeps one law: the rows LEFT (channel `a`) and RIGHT (channel `b`) add up to TOTAL.
  */
-import type { DocumentChange, DraftEntry, JournalReader } from "../../src/journal/journal.js";
+import type {
+  BlockDraft,
+  DocumentChange,
+  DraftEntry,
+  JournalReader,
+  PartsDraft,
+} from "../../src/journal/journal.js";
 import { MemoryDisk } from "../../src/journal/memory/memory-disk.js";
 import { openMemoryJournal } from "../../src/journal/memory/memory-journal.js";
 import type { MemoryJournal } from "../../src/journal/memory/memory-journal.js";
@@ -87,15 +93,16 @@ export class DocumentWorld {
       const isGone = this.#random.below(5) === 0;
       const channels = isGone ? [] : stateChannels.filter(() => this.#random.below(2) === 0);
       await this.#put(draft, schema, key, { value: this.#value(), channels });
-      if ("flush" in draft && this.#random.below(10) === 0) await draft.flush();
+      if (isParts(draft) && this.#random.below(10) === 0) await draft.flush();
     }
     const left = this.#random.below(TOTAL);
     await this.#put(draft, schema, LEFT, { value: `${left}`, channels: ["a"] });
     await this.#put(draft, schema, RIGHT, { value: `${TOTAL - left}`, channels: ["b"] });
     await this.#tellEvent(draft);
     const facts = { positions: new Map(), facts: new Map() };
-    const log =
-      "commit" in draft ? await draft.commit(facts) : await this.#journal.append(draft, facts);
+    const log = isParts(draft)
+      ? await draft.commit(facts)
+      : await this.#journal.append(draft, facts);
     this.#history.set(log, new Map(this.#documents));
     return log;
   }
@@ -199,4 +206,8 @@ function stateOf(
     ruleVersion: 1,
     parked: undefined,
   };
+}
+
+function isParts(draft: BlockDraft): draft is PartsDraft {
+  return "flush" in draft;
 }

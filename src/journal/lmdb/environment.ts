@@ -157,7 +157,7 @@ class LmdbTable implements Table {
 
   constructor(db: Database<Buffer, Buffer>) {
     this.#db = db;
-    this.#writes = db as Writes;
+    this.#writes = db;
   }
 
   get(key: Buffer, snapshot?: Snapshot): Buffer | undefined {

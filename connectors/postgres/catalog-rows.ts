@@ -84,6 +84,23 @@ export async function readTables(client: Client, oid?: string): Promise<readonly
   });
 }
 
+/** Of the table of that name (schema.table). */
+export async function findOid(client: Client, name: string): Promise<string | undefined> {
+  const { rows } = await client.query<{ oid: string }>(
+    `select c.oid::text as oid from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p') and c.relname = any ($2::text[])
+        and n.nspname || '.' || c.relname = $1`,
+    [name, endsOf(name)],
+  );
+  return rows[0]?.oid;
+}
+
+/** What may be the table's part of the name: dots may stand in it. The index needs it. */
+function endsOf(name: string): readonly string[] {
+  const parts = name.split(".");
+  return parts.map((_, at) => parts.slice(at).join("."));
+}
+
 const typesQuery = `
 with recursive base as (
   select t.oid as asked, t.oid, t.typtype, t.typbasetype from pg_type t

@@ -8,7 +8,7 @@ import type { Client } from "pg";
 import { channelMatches } from "../../src/model/channel.js";
 import type { Relation } from "../../src/model/change.js";
 import type { Column } from "../../src/model/table.js";
-import { readTables, readTypeNames, readTypes } from "./catalog-rows.js";
+import { findOid, readTables, readTypeNames, readTypes } from "./catalog-rows.js";
 import type { CatalogTable } from "./catalog-rows.js";
 import type { RelationMessage } from "./pgoutput.js";
 import type { DescribedTable } from "./row-plan.js";
@@ -50,8 +50,9 @@ export async function loadTable(
   client: Client,
   name: string,
 ): Promise<TableDescription | undefined> {
-  const table = (await readTables(client)).find((each) => each.name === name);
-  return table === undefined ? undefined : describeTable(client, table);
+  const oid = await findOid(client, name);
+  const [table] = oid === undefined ? [] : await readTables(client, oid);
+  return table?.name === name ? describeTable(client, table) : undefined;
 }
 
 async function describeTable(client: Client, table: CatalogTable): Promise<TableDescription> {

@@ -1,6 +1,7 @@
 /** What `check` looks at in each table, and in the publication that shows them. */
 import type { Problem } from "../../src/model/problem.js";
 import type { TableDescription } from "./catalog.js";
+import type { CatalogTable } from "./catalog-rows.js";
 import type { ControlConnection, TextRow } from "./control-connection.js";
 import type { PostgresOptions } from "./options.js";
 import { publicationFault } from "./provision.js";
@@ -59,12 +60,23 @@ function checkTable({ table, relation }: TableDescription, row: TextRow, role: T
     const message = `${name} is unlogged: its changes never reach the stream`;
     add("POSTGRES_PUBLICATION_UNFIT", message, `ALTER TABLE ${sqlName} SET LOGGED;`);
   }
-  if (relation.identity.length === 0) {
-    const message = `${name} has no primary key that tells its rows apart; published, it refuses UPDATE and DELETE`;
-    const cure = `ALTER TABLE ${sqlName} ADD PRIMARY KEY (…); (and REPLICA IDENTITY DEFAULT)`;
-    add("POSTGRES_PUBLICATION_UNFIT", message, cure);
+  // Whole old rows are enough for rules that keep nothing; those that do say themselves that a key is missing.
+  if (relation.identity.length === 0 && table.replicaIdentity !== "f") {
+    const message = `${name} has no replica identity; published, it refuses UPDATE and DELETE`;
+    add("POSTGRES_PUBLICATION_UNFIT", message, identityCure(table));
   }
   return problems;
+}
+
+function identityCure({ sqlName, kind, primaryKey, uniqueKeys }: CatalogTable): string {
+  const [unique] = uniqueKeys;
+  if (primaryKey.length > 0) {
+    const each = kind === "p" ? " (and the same for each of its partitions)" : "";
+    return `ALTER TABLE ${sqlName} REPLICA IDENTITY DEFAULT;${each}`;
+  }
+  const columns = unique?.map((column) => `"${column.replaceAll('"', '""')}"`).join(", ") ?? "…";
+  const full = `ALTER TABLE ${sqlName} REPLICA IDENTITY FULL;`;
+  return `ALTER TABLE ${sqlName} ADD PRIMARY KEY (${columns}); (or, for \`events\` rules alone: ${full})`;
 }
 
 async function checkPublication(

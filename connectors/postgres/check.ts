@@ -70,6 +70,7 @@ async function ask(
     loadTables(client, patterns),
   );
   problems.push(...(await checkTables({ control, options, role }, tables)));
+  if (isLogical) problems.push(...(await unboundedLog(control, options)));
   return { problems, relations: tables.map(({ relation }) => relation) };
 }
 
@@ -115,6 +116,26 @@ function missingSlot({ slot, createSlot }: PostgresOptions, role: TextRow): Prob
       level: "error",
       message: `no replication slot is free for ${slot} (max_replication_slots)`,
       cure: "Drop a slot that nobody needs, or raise max_replication_slots and restart the server.",
+    },
+  ];
+}
+
+/** While nobody reads a slot the server keeps its log: by default until the disk is full (P-11). */
+async function unboundedLog(
+  control: ControlConnection,
+  { slot }: PostgresOptions,
+): Promise<Problem[]> {
+  const [row] = await control.rows(
+    "asking for the server's settings",
+    "select current_setting('max_slot_wal_keep_size') as kept",
+  );
+  if (row?.["kept"] !== "-1") return [];
+  return [
+    {
+      code: "POSTGRES_SETTING_UNFIT",
+      level: "warning",
+      message: `max_slot_wal_keep_size is -1: while nobody reads the slot ${slot}, the disk can fill`,
+      cure: "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf();",
     },
   ];
 }

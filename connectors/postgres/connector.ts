@@ -21,7 +21,7 @@ export function createPostgresConnector(): Connector<PostgresOptions> {
       const { options: connecting, source, clock } = context;
       return openSession(context, {
         ...{ catalog, broken },
-        copy: ({ seen }) => copyPower({ connecting, source, clock, seen }),
+        copy: (access) => copyPower({ connecting, source, clock, ...access }),
       });
     },
     check: checkPostgres,

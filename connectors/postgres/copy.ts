@@ -14,7 +14,7 @@ import type { TableDescription } from "./catalog.js";
 import { connect, endClient, failureOf } from "./connection.js";
 import type { Connecting } from "./connection.js";
 import type { SeenTransactions } from "./seen-transactions.js";
-import { parseLsn, positionOf } from "./wal-position.js";
+import { lsnText, parseLsn, positionOf } from "./wal-position.js";
 
 /** Rows fetched at a time, before their size is looked at. */
 const FETCH_MIN = 16;
@@ -32,6 +32,8 @@ export interface CopyOptions {
   readonly source: string;
   readonly clock: Clock;
   readonly seen: SeenTransactions;
+  /** Aborted at the end of the session. */
+  readonly ended: AbortSignal;
 }
 
 export function copyPower(options: CopyOptions): CopyPower {
@@ -86,16 +88,17 @@ class TableCopy implements CopyPower {
     }
   }
 
-  /** One connection for all chunks, until the signal or a failure ends the session. */
+  /** One connection for all chunks, until the session ends. */
   async #connected(signal: AbortSignal): Promise<Client> {
     if (this.#client !== undefined) return this.#client;
-    const { connecting, source, clock } = this.#options;
-    const client = await connect(connecting, signal, `changecast ${source} copy`);
+    const { connecting, source, clock, ended } = this.#options;
+    const life = AbortSignal.any([signal, ended]);
+    const client = await connect(connecting, life, `changecast ${source} copy`);
     const end = (): void => {
       this.#client = undefined;
       endClient(client, clock).catch(() => undefined);
     };
-    signal.addEventListener("abort", end, { once: true });
+    life.addEventListener("abort", end, { once: true });
     this.#client = client;
     return client;
   }
@@ -103,6 +106,11 @@ class TableCopy implements CopyPower {
   /** Undefined: the snapshot lacks what the stream has shown. */
   async #read(client: Client, request: ChunkRequest): Promise<CopyChunk | undefined> {
     const { name } = request.relation;
+    const { seen } = this.#options;
+    // What is yielded from here on is none of this chunk's business.
+    const yielded = seen.xids;
+    let chunk: CopyChunk;
+    let lsn: bigint;
     await client.query("begin transaction isolation level repeatable read read only");
     try {
       // Locked before the snapshot is taken, so that catalogue and rows are of one shape.
@@ -111,14 +119,18 @@ class TableCopy implements CopyPower {
       const { rows } = await client.query<{ snapshot: string }>(
         "select pg_current_snapshot()::text as snapshot",
       );
-      if (!this.#options.seen.areVisible(rows[0]?.snapshot ?? "")) return undefined;
+      if (!seen.areVisible(rows[0]?.snapshot ?? "", yielded)) return undefined;
+      // Before the rows: reading them may write WAL itself (pruning), which no commit hurries to disk.
+      lsn = await insertLsn(client);
       const described = await loadTable(client, name);
       if (described === undefined) throw goneTable(name);
       const page = await readPage(client, described, request);
-      return { ...page, hi: await highWatermark(client) };
+      chunk = { ...page, hi: highWatermark(lsn) };
     } finally {
       await client.query("rollback").catch(() => undefined);
     }
+    await hurryFlush(client, lsn);
+    return chunk;
   }
 }
 
@@ -137,10 +149,13 @@ async function readPage(
   const literals = from.map((value) => client.escapeLiteral(value)).join(", ");
   const where = after === undefined ? "" : `where (${keyList}) > (${literals})`;
   const only = table.kind === "p" ? "" : "only ";
+  const isShown = await showOperators(client, table.oid, key);
   await client.query(
     `declare chunk no scroll cursor for select tableoid::text, ${columns} from ${only}${table.sqlName}
        ${where} order by ${keyList} limit ${rowsMax}`,
   );
+  // Names that values print (regtype …) depend on it too.
+  if (isShown) await client.query("set local search_path = pg_catalog");
   const keyAt = key.map((name) => relation.columns.findIndex((column) => column.name === name));
   const identityAt = relation.identity.map((name) =>
     relation.columns.findIndex((column) => column.name === name),
@@ -172,6 +187,27 @@ function nextOf(cells: readonly (string | null)[], keyAt: readonly number[]): st
   return JSON.stringify(keyAt.map((at) => cells[at] ?? ""));
 }
 
+/**
+ * `>` means the key's order only where the type's own operator is found: citext's stands in the schema of
+ * its extension, and without it the texts would be compared.
+ */
+async function showOperators(
+  client: Client,
+  oid: string,
+  key: readonly string[],
+): Promise<boolean> {
+  const { rows } = await client.query(
+    `select set_config('search_path', string_agg(distinct quote_ident(n.nspname), ', '), true)
+       from pg_attribute a join pg_type t on t.oid = a.atttypid
+       join pg_type b on b.oid = case when t.typtype = 'd' then t.typbasetype else t.oid end
+       join pg_namespace n on n.oid = b.typnamespace
+      where a.attrelid = $1::text::oid and a.attname = any ($2::text[]) and b.typtype = 'b'
+     having bool_or(n.nspname <> 'pg_catalog')`,
+    [oid, key],
+  );
+  return rows.length > 0;
+}
+
 /** Names of the partitions by their oids; none for a plain table. */
 async function leafNames(client: Client, oid: string): Promise<ReadonlyMap<string, string>> {
   const { rows } = await client.query<{ oid: string; name: string }>(
@@ -184,15 +220,30 @@ async function leafNames(client: Client, oid: string): Promise<ReadonlyMap<strin
 }
 
 /** Every commit that the snapshot shows is written below it. */
-async function highWatermark(client: Client): Promise<string> {
+async function insertLsn(client: Client): Promise<bigint> {
   const { rows } = await client.query<{ lsn: string }>(
     `select (case when pg_is_in_recovery() then pg_last_wal_replay_lsn()
                   else pg_current_wal_insert_lsn() end)::text as lsn`,
   );
-  const lsn = parseLsn(rows[0]?.lsn ?? "0/0");
-  // Just past a page's header nothing is written yet: an idle stream stands at the page's start.
+  return parseLsn(rows[0]?.lsn ?? "0/0");
+}
+
+/** Just past a page's header nothing is written yet: an idle stream stands at the page's start. */
+function highWatermark(lsn: bigint): string {
   const inPage = lsn % PAGE_BYTES;
   return positionOf(inPage <= HEADER_BYTES_MAX ? lsn - inPage : lsn);
+}
+
+/**
+ * The stream sends what is on disk. On an idle server the log's writer may sleep for seconds over WAL that
+ * no commit waits for; the end of a transaction that has a number, and changed nothing, wakes it.
+ */
+async function hurryFlush(client: Client, lsn: bigint): Promise<void> {
+  await client.query(
+    `select case when pg_is_in_recovery() or pg_current_wal_flush_lsn() >= $1::pg_lsn then null
+                 else pg_current_xact_id() end`,
+    [lsnText(lsn)],
+  );
 }
 
 /** Another session looks again at what there is. */

@@ -10,6 +10,8 @@ export class SeenTransactions {
   readonly #xids = new Set<number>();
   /** More came than are kept: everything up to this one has to be visible. */
   #beyond: number | undefined;
+  /** The last snapshot looked at: what it shows stays visible. */
+  #shown: Snapshot | undefined;
 
   constructor(xids: readonly number[] = []) {
     this.#xids = new Set(xids);
@@ -17,6 +19,7 @@ export class SeenTransactions {
 
   /** Low 32 bits, as the stream tells them. */
   add(xid: number): void {
+    if (this.#shown !== undefined && isIn(this.#shown, xid)) return;
     if (this.#xids.size >= SEEN_MAX) this.#beyond = xid;
     else this.#xids.add(xid);
   }
@@ -29,8 +32,8 @@ export class SeenTransactions {
     return this.#xids.size;
   }
 
-  /** Forgets those that `xmin:xmax:xip,…` shows; whether that was all of them. */
-  areVisible(snapshot: string): boolean {
+  /** Forgets those that `xmin:xmax:xip,…` shows; whether `asked` are all among them. */
+  areVisible(snapshot: string, asked: readonly number[] = this.xids): boolean {
     const [xmin = "0", xmax = "0", list = ""] = snapshot.split(":");
     const running = new Set(
       list
@@ -40,12 +43,23 @@ export class SeenTransactions {
     );
     const first = Number(BigInt(xmin) & 0xffff_ffffn);
     const end = Number(BigInt(xmax) & 0xffff_ffffn);
+    this.#shown = { end, running };
     for (const xid of this.#xids) {
-      if (isBefore(xid, end) && !running.has(xid)) this.#xids.delete(xid);
+      if (isIn(this.#shown, xid)) this.#xids.delete(xid);
     }
     if (this.#beyond !== undefined && isBefore(this.#beyond, first)) this.#beyond = undefined;
-    return this.#xids.size === 0 && this.#beyond === undefined;
+    return this.#beyond === undefined && asked.every((xid) => !this.#xids.has(xid));
   }
+}
+
+interface Snapshot {
+  /** The first transaction that had not begun. */
+  readonly end: number;
+  readonly running: ReadonlySet<number>;
+}
+
+function isIn({ end, running }: Snapshot, xid: number): boolean {
+  return isBefore(xid, end) && !running.has(xid);
 }
 
 /** On the circle of 32 bits, as Postgres compares them. */

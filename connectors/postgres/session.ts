@@ -66,6 +66,8 @@ export interface SessionParts {
 export interface CopyAccess {
   /** What the stream has yielded. */
   readonly seen: SeenTransactions;
+  /** Aborted when the session is closed. */
+  readonly ended: AbortSignal;
 }
 
 type Context = OpenContext<Connecting & ProvisionOptions>;
@@ -234,8 +236,11 @@ class PostgresSession implements SourceSession {
     this.relations = relations;
     this.#state = state;
     this.#memo = memo;
-    this.#seen = new SeenTransactions(unseenOf(state.context.resume));
-    const copy = parts.copy?.({ seen: this.#seen });
+    // Another history has other transactions: those of the old one might never become visible.
+    const { resume } = state.context;
+    const isSame = resume?.generation === generation;
+    this.#seen = new SeenTransactions(isSame ? unseenOf(resume) : []);
+    const copy = parts.copy?.({ seen: this.#seen, ended: this.#life.signal });
     if (copy !== undefined) this.copy = this.#hurried(copy);
   }
 

@@ -125,7 +125,7 @@ export class Copier {
   }
 
   async #walk(walk: Walk, signal: AbortSignal): Promise<void> {
-    const { intake, lock, log, settings, touched } = this.#options;
+    const { clock, intake, lock, log, settings, touched } = this.#options;
     const { name } = walk.binding.relation;
     for (;;) {
       // Within the lock: a huge transaction is either seen by the rows or recorded.
@@ -136,8 +136,12 @@ export class Copier {
         relation: walk.binding.relation,
         ...{ after: walk.after, rowsMax: walk.rowsMax, bytesMax: settings.chunkBytesMax },
       };
+      const startedAt = clock.monotonic();
       const chunk = await walk.power.chunk(request, signal);
+      const readAt = clock.monotonic();
       await intake.passed(chunk.hi, signal);
+      const [readMs, heldMs] = [readAt - startedAt, clock.monotonic() - readAt];
+      log.debug("copy.chunk.read", { relation: name, rows: chunk.rows.length, readMs, heldMs });
       const outcome = await lock.with(() => this.#apply(walk, chunk));
       if (outcome === "over") {
         log.info("copy.restarted", { relation: name });

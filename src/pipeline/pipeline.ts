@@ -72,6 +72,9 @@ export class Pipeline {
       copying: () => this.#runners.flatMap(({ copying }) => copying),
     });
     this.#runners = sources.map((source) => this.#runner(source, versions, committer));
+    // Who attaches from now on is told what is not complete yet.
+    const copying = this.#runners.flatMap((runner) => runner.copying);
+    await journal.append(journal.block(), { positions: new Map(), facts: new Map(), copying });
     const failed = new AbortController();
     const fail = (error: unknown): void => {
       failed.abort(error);

@@ -90,6 +90,11 @@ export class Reading {
     this.#ended = this.#read();
   }
 
+  /** Ends with the reading. */
+  get signal(): AbortSignal {
+    return this.#life.signal;
+  }
+
   get lost(): Problem | undefined {
     return this.session.lost;
   }

@@ -39,8 +39,8 @@ select r.oid::text as oid, r.nspname || '.' || r.relname as name, r.relkind::tex
   format('%I.%I', r.nspname, r.relname) as sql_name,
   coalesce(leaf.relreplident, r.relreplident)::text as replica_identity,
   (select coalesce(json_agg(json_build_object('name', a.attname, 'typeOid', a.atttypid::int8,
-       'typeModifier', a.atttypmod, 'isNullable', not a.attnotnull, 'isGenerated', a.attgenerated <> '')
-       order by a.attnum), '[]') from pg_attribute a
+       'typeModifier', a.atttypmod, 'isNullable', not a.attnotnull,
+       'isGenerated', a.attgenerated <> '') order by a.attnum), '[]') from pg_attribute a
     where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped)::text as columns,
   (select coalesce(json_agg(json_build_object('primary', i.indisprimary, 'columns', k.names)
        order by i.indexrelid), '[]') from pg_index i

@@ -49,7 +49,8 @@ function checkTable({ table, relation }: TableDescription, row: TextRow, role: T
     problems.push({ code, level: "error", message, cure });
   };
   if (row["can_select"] === "f") {
-    const cure = `GRANT USAGE ON SCHEMA ${String(row["schema"])} TO ${user}; GRANT SELECT ON ${sqlName} TO ${user};`;
+    const usage = `GRANT USAGE ON SCHEMA ${String(row["schema"])} TO ${user};`;
+    const cure = `${usage} GRANT SELECT ON ${sqlName} TO ${user};`;
     add("POSTGRES_PRIVILEGE_MISSING", `the user ${user} may not read ${name}`, cure);
   }
   if (row["is_filtered"] === "t") {
@@ -74,9 +75,12 @@ function identityCure({ sqlName, kind, primaryKey, uniqueKeys }: CatalogTable): 
     const each = kind === "p" ? " (and the same for each of its partitions)" : "";
     return `ALTER TABLE ${sqlName} REPLICA IDENTITY DEFAULT;${each}`;
   }
-  const columns = unique?.map((column) => `"${column.replaceAll('"', '""')}"`).join(", ") ?? "…";
-  const full = `ALTER TABLE ${sqlName} REPLICA IDENTITY FULL;`;
-  return `ALTER TABLE ${sqlName} ADD PRIMARY KEY (${columns}); (or, for \`events\` rules alone: ${full})`;
+  if (unique === undefined) {
+    const full = `ALTER TABLE ${sqlName} REPLICA IDENTITY FULL;`;
+    return `ALTER TABLE ${sqlName} ADD PRIMARY KEY (…); or, for \`events\` rules alone: ${full}`;
+  }
+  const columns = unique.map((column) => `"${column.replaceAll('"', '""')}"`).join(", ");
+  return `ALTER TABLE ${sqlName} ADD PRIMARY KEY (${columns});`;
 }
 
 async function checkPublication(
@@ -107,6 +111,7 @@ async function checkPublication(
   const isOwner = missing.every(({ oid }) => rows.get(oid)?.["is_owner"] === "t");
   const mayCreate = found.exists || role["can_create"] === "t";
   if (isOwner && mayCreate) return [];
-  const message = `the publication ${publication} ${what}, and the user ${String(role["name"])} may not mend that`;
+  const user = String(role["name"]);
+  const message = `the publication ${publication} ${what}, and the user ${user} may not mend that`;
   return [{ code, level: "error", message, cure: `As the owner of the tables: ${sql}` }];
 }

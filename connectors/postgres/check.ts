@@ -77,10 +77,10 @@ async function ask(
 async function readRole(control: ControlConnection): Promise<TextRow> {
   const [row] = await control.rows(
     "asking for the user's privileges",
-    `select quote_ident(rolname) as name, (rolreplication or rolsuper)::text as can_replicate_text,
+    `select quote_ident(rolname) as name,
             case when rolreplication or rolsuper then 't' else 'f' end as can_replicate,
-            case when has_database_privilege(current_database(), 'CREATE') then 't' else 'f' end as can_create,
-            quote_ident(current_database()) as database,
+            case when has_database_privilege(current_database(), 'CREATE')
+                 then 't' else 'f' end as can_create,
             (current_setting('max_replication_slots')::int
               - (select count(*) from pg_replication_slots))::text as free_slots
        from pg_roles where rolname = current_user`,
@@ -134,7 +134,7 @@ async function unboundedLog(
     {
       code: "POSTGRES_SETTING_UNFIT",
       level: "warning",
-      message: `max_slot_wal_keep_size is -1: while nobody reads the slot ${slot}, the disk can fill`,
+      message: `max_slot_wal_keep_size is -1: an unread slot ${slot} can fill the disk`,
       cure: "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf();",
     },
   ];
@@ -149,7 +149,8 @@ function problemOf(error: AppError, { connection }: PostgresOptions): Problem {
     const host = /for host "([^"]+)"/.exec(message)?.[1] ?? "127.0.0.1";
     const mask = host.includes(":") ? "128" : "32";
     const type = /SSL off|no encryption/.test(message) ? "host" : "hostssl";
-    cure = `Add to pg_hba.conf: ${type} ${database} ${user} ${host}/${mask} scram-sha-256 — then SELECT pg_reload_conf();`;
+    const line = `${type} ${database} ${user} ${host}/${mask} scram-sha-256`;
+    cure = `Add to pg_hba.conf: ${line} — then SELECT pg_reload_conf();`;
   } else if (/password authentication failed|no password/i.test(message)) {
     cure = `Correct \`password\` (or passwordFile) of the user ${connection.user}.`;
   } else if (/database .* does not exist/.test(message)) {

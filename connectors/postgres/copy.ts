@@ -151,8 +151,8 @@ async function readPage(
   const only = table.kind === "p" ? "" : "only ";
   const isShown = await showOperators(client, table.oid, key);
   await client.query(
-    `declare chunk no scroll cursor for select tableoid::text, ${columns} from ${only}${table.sqlName}
-       ${where} order by ${keyList} limit ${rowsMax}`,
+    `declare chunk no scroll cursor for select tableoid::text, ${columns}
+       from ${only}${table.sqlName} ${where} order by ${keyList} limit ${rowsMax}`,
   );
   // Names that values print (regtype …) depend on it too.
   if (isShown) await client.query("set local search_path = pg_catalog");

@@ -2,7 +2,6 @@
  * `changecast parked`: the documents that could not be mapped, with position and reason, read from the
  * journal itself: it works beside a running service, and without one.
  */
-import { systemClock } from "../base/clock.js";
 import { openParked } from "../compose/open-journal.js";
 import { loadConfig } from "../config/load.js";
 import { reportProblems } from "../config/report.js";
@@ -52,7 +51,7 @@ is up to 2 s old.
       for (const line of reportProblems(problems, { colour })) io.err(line);
       return exitCodes.refused;
     }
-    const parked = await openParked(config.journal, systemClock);
+    const parked = openParked(config.journal);
     try {
       const print = values.json ? jsonLine : textLines;
       const limit = Number(values.limit);

@@ -43,7 +43,10 @@ SIGINT or SIGTERM stops it in order; a second one ends it at once, which loses n
       ...{ version, config: values.config },
       ...{ sources: [...sources.keys()].join(", "), rules: rules.length },
     });
-    const { service, problems } = await prepareService({ config, version, log }, io.stop);
+    const { service, problems } = await prepareService(
+      { config, version, log, pid: process.pid },
+      io.stop,
+    );
     tellProblems([...loaded.problems, ...problems.map((each) => loaded.locate(each))], io);
     if (service === undefined) return exitCodes.refused;
     try {

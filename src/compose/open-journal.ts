@@ -1,36 +1,39 @@
 /** From the configuration's words to an open journal. Which kinds there are is known here alone. */
 import type { Clock, Random } from "../base/clock.js";
 import type { JournalConfig } from "../config/config.js";
-import type { JournalReader, JournalWriter } from "../journal/journal.js";
+import type { JournalWriter } from "../journal/journal.js";
+import type { JournalSettings } from "../journal/journal-settings.js";
+import { openLmdbJournal, readParked } from "../journal/lmdb/lmdb-journal.js";
+import type { ParkedDocuments } from "../journal/lmdb/lmdb-journal.js";
 import { openMemoryJournal } from "../journal/memory/memory-journal.js";
 
 export interface JournalSurroundings {
   readonly clock: Clock;
   readonly random: Random;
-}
-
-/** A journal that another process may be writing, opened for its parked documents. */
-export interface ParkedReader {
-  readonly count: number;
-  page: JournalReader["parked"];
-  close(): Promise<void>;
+  /** Of this process. */
+  readonly pid: number;
 }
 
 /** Errors: JOURNAL_… */
 export async function openJournal(
-  _config: JournalConfig,
+  config: JournalConfig,
   around: JournalSurroundings,
 ): Promise<JournalWriter> {
-  return openMemoryJournal(around);
+  const settings = settingsOf(config);
+  if (config.kind === "memory") return openMemoryJournal({ ...around, settings });
+  return openLmdbJournal({ ...around, settings, folder: config.path, mapGib: config.mapSizeGb });
 }
 
-/** Errors: JOURNAL_… */
-export async function openParked(_config: JournalConfig, clock: Clock): Promise<ParkedReader> {
-  const journal = openMemoryJournal({ clock });
-  const { reader } = journal;
+/** Of a journal that another process may be writing. Errors: JOURNAL_… */
+export function openParked(config: JournalConfig): ParkedDocuments {
+  return readParked(config.path, config.mapSizeGb);
+}
+
+function settingsOf({ retention }: JournalConfig): Partial<JournalSettings> {
+  const { blocks, events, tombstones } = retention;
   return {
-    count: reader.parkedCount,
-    page: (...asked) => reader.parked(...asked),
-    close: () => journal.close(),
+    ...{ blocksAgeMs: blocks.ageMs, blocksBytesMax: blocks.bytes },
+    ...{ eventsAgeMs: events.ageMs, eventsBytesMax: events.bytes, eventsCountMax: events.count },
+    tombstonesAgeMs: tombstones.ageMs,
   };
 }

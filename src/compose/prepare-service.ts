@@ -26,6 +26,8 @@ export interface ServiceOptions {
   readonly config: Config;
   readonly version: string;
   readonly log: Log;
+  /** Of this process. */
+  readonly pid: number;
   readonly clock?: Clock;
   readonly random?: Random;
 }
@@ -42,7 +44,7 @@ export async function prepareService(
   options: ServiceOptions,
   signal: AbortSignal,
 ): Promise<Prepared> {
-  const { config, version, log, clock = systemClock, random = systemRandom } = options;
+  const { config, version, log, pid, clock = systemClock, random = systemRandom } = options;
   const journalPath = config.journal.kind === "memory" ? undefined : config.journal.path;
   const sources = [...config.sources.keys()];
   const state = new ServiceState({ version, clock, sources, journalPath });
@@ -57,7 +59,7 @@ export async function prepareService(
     if (port !== undefined) log.info("ops.opened", { host: config.ops.host, port });
     problems.push(...(await probeListen(config)));
     journal = await told(problems, ["journal", "path"], () => {
-      return openJournal(config.journal, { clock, random });
+      return openJournal(config.journal, { clock, random, pid });
     });
     const found = journal === undefined ? [] : journalProblems(journal, config);
     problems.push(...found);

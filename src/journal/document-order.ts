@@ -31,9 +31,12 @@ export function docRowKey(id: DocId): Buffer {
   const prefix = prefixOfDoc(id);
   const identity = id.slice(prefix.length);
   const whole = Buffer.from(isCut(identity) ? prefix : id, "utf8");
-  assert(prefix.length * 3 <= KEY_TEXT_BYTES_MAX || Buffer.byteLength(prefix) <= KEY_TEXT_BYTES_MAX, () => {
-    return `rule and relation are too long for a key: ${prefix}`;
-  });
+  assert(
+    prefix.length * 3 <= KEY_TEXT_BYTES_MAX || Buffer.byteLength(prefix) <= KEY_TEXT_BYTES_MAX,
+    () => {
+      return `rule and relation are too long for a key: ${prefix}`;
+    },
+  );
   return isCut(identity) ? Buffer.concat([whole, keyText(identity)]) : whole;
 }
 

@@ -110,7 +110,9 @@ export interface DocumentChange {
 }
 
 /** A KeptDocument before serials: `channels` holds what `targets` will; a channel without an entry in this change keeps its serial. */
-export type DocumentState = Omit<KeptDocument, "targets"> & { readonly channels: readonly string[] };
+export type DocumentState = Omit<KeptDocument, "targets"> & {
+  readonly channels: readonly string[];
+};
 
 export interface DraftEntry {
   readonly channel: string;

@@ -106,7 +106,10 @@ export class Overlay {
   }
 
   /** What a view at `log` sees of the channel; undefined: the derived state has it all. */
-  channel(name: string, log: LogNumber): { channel: OverlayChannel; slice: ChannelSlice } | undefined {
+  channel(
+    name: string,
+    log: LogNumber,
+  ): { channel: OverlayChannel; slice: ChannelSlice } | undefined {
     const channel = this.#channels.get(name);
     return channel === undefined ? undefined : { channel, slice: channel.slice(log) };
   }

@@ -8,7 +8,9 @@ const PART_RANGE = 2 ** 32;
 export function newRun(random: Random): string {
   let id = "";
   for (let at = 0; at < PARTS; at++) {
-    id += Math.floor(random.next() * PART_RANGE).toString(16).padStart(8, "0");
+    id += Math.floor(random.next() * PART_RANGE)
+      .toString(16)
+      .padStart(8, "0");
   }
   return id;
 }

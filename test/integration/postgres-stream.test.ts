@@ -123,7 +123,7 @@ describe.each(versions)("changes of Postgres %i", (version) => {
     await database.exec(`${items}; create table other (id int primary key)`);
     const world = worldOf(database, { relations: ["public.items", "public.things"] });
     const reading = await world.open();
-    await database.exec("alter publication \"Change cast's\" add table other");
+    await database.exec('alter publication "Change cast\'s" add table other');
     await database.exec(`begin; insert into items values (1, 'a', ''); insert into other values (1);
       alter table items add column size int default 7; insert into items values (2, 'b', '', 8);
       alter table items drop column notes; insert into items values (3, 'c', 9);
@@ -132,7 +132,9 @@ describe.each(versions)("changes of Postgres %i", (version) => {
     expect(lines).toEqual(["+ items 1,a,", "+ items 2,b,,8", "+ items 3,c,9", "+ items 4,d,10"]);
     const relations = new Set(reading.changes.map(({ relation }) => relation.fingerprint));
     expect(relations.size).toBe(4);
-    await database.exec("alter table items rename to things; insert into things values (5, 'e', 1)");
+    await database.exec(
+      "alter table items rename to things; insert into things values (5, 'e', 1)",
+    );
     expect((await reading.take(5)).at(-1)).toBe("+ things 5,e,1");
   });
 

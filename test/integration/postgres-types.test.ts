@@ -167,7 +167,7 @@ const ownTypes = `
   create type spans as range (subtype = numeric);`;
 
 /** What would change the text of values, if the sessions did not say otherwise. */
-async function perturb({ database, exec }: PostgresDatabase): Promise<void> {
+async function perturb(database: PostgresDatabase): Promise<void> {
   const settings = [
     ["datestyle", "'SQL, DMY'"],
     ["intervalstyle", "'sql_standard'"],
@@ -177,7 +177,7 @@ async function perturb({ database, exec }: PostgresDatabase): Promise<void> {
     ["search_path", "nowhere"],
   ];
   for (const [name = "", value = ""] of settings) {
-    await exec(`alter database "${database}" set ${name} = ${value}`);
+    await database.exec(`alter database "${database.database}" set ${name} = ${value}`);
   }
 }
 
@@ -188,7 +188,7 @@ describe.each(versions)("values of Postgres %i", (version) => {
     const literals = cases.map(([native, text]) => `(${text})::${native}`).join(", ");
     await database.exec(`${ownTypes} create table kinds (id int primary key, ${columns});
       insert into kinds values (1, ${literals})`);
-    await perturb({ ...database, exec: (sql) => database.exec(sql) });
+    await perturb(database);
     const world = new PostgresWorld(database);
     worlds.push(world);
     const reading = await world.open();

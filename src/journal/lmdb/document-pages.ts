@@ -31,9 +31,7 @@ export function documentPage(
   const derived = derivedPage(file, overlay, { ...request, after });
   const own = ownPage(overlay, { ...request, after });
   const page = [...derived, ...own].sort((one, other) => compareDocRows(one.id, other.id));
-  return page
-    .slice(0, request.limit)
-    .map(({ id, document }) => ({ key: docKeyOf(id), document }));
+  return page.slice(0, request.limit).map(({ id, document }) => ({ key: docKeyOf(id), document }));
 }
 
 type Request = Omit<PageRequest, "after"> & { readonly after: DocId | undefined };

@@ -82,8 +82,7 @@ export class Environment {
 
   table(name: string): Table {
     const found = this.#root.openDB({ name, encoding: "binary", keyEncoding: "binary" }) as
-      | Database<Buffer, Buffer>
-      | undefined;
+      Database<Buffer, Buffer> | undefined;
     if (found === undefined) {
       throw new AppError("JOURNAL_DAMAGED", `opening ${this.path}: it has no table ${name}`);
     }

@@ -167,11 +167,7 @@ export class LmdbReader implements JournalReader {
    * A page that shows nothing although something is due, since all its time went into rows that are not
    * shown, goes on in the next turn, where it got to.
    */
-  async #read(
-    requests: readonly ReadRequest[],
-    bytesMax: number,
-    view: () => View,
-  ): Promise<Lap> {
+  async #read(requests: readonly ReadRequest[], bytesMax: number, view: () => View): Promise<Lap> {
     let wanted = requests;
     for (;;) {
       const budget = new LapBudget(bytesMax, this.#clock);

@@ -2,7 +2,7 @@
  * Looks at an LMDB file before it is mapped: a file that is shorter than its own record of itself would end
  * the process with a bus error at the first read of what is missing, and no error could be shown.
  *
- * The file's first two pages are meta pages, written in turn. After a page's header of 16 bytes, little
+ * The file's first two pages are meta pages, written in turn. After a page's header of 24 bytes, little
  * endian, as in mdb.c of lmdb 3.5:
  *
  *     0 magic u32 (0xBEEFC0DE) · 4 version u32 · 8 address u64 · 16 map size u64
@@ -18,7 +18,7 @@ import { AppError } from "../../base/errors.js";
 
 const MAGIC = 0xbeefc0de;
 const VERSION = 2;
-const PAGE_HEADER_BYTES = 16;
+const PAGE_HEADER_BYTES = 24;
 const META_BYTES = 144;
 
 const At = { magic: 0, version: 4, pageSize: 24, lastPage: 120, transaction: 128 } as const;

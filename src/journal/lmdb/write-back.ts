@@ -153,11 +153,7 @@ export class WriteBack {
 
   // ------------------------------------------------------------ channels
 
-  async #events(
-    name: string,
-    entries: readonly ChannelEntry[],
-    writes: RowWrites,
-  ): Promise<void> {
+  async #events(name: string, entries: readonly ChannelEntry[], writes: RowWrites): Promise<void> {
     for (const entry of entries) {
       writes.put(this.#file.index, indexKey(name, entry.serial), encodeIndexRow(entry, undefined));
       await writes.group();
@@ -166,7 +162,12 @@ export class WriteBack {
 
   async #state(name: string, channel: FoldedChannel, writes: RowWrites): Promise<void> {
     for (const [table, entry] of channel.truncations) {
-      this.#place(name, truncationKey(name, table), { entry, key: "", document: undefined }, writes);
+      this.#place(
+        name,
+        truncationKey(name, table),
+        { entry, key: "", document: undefined },
+        writes,
+      );
     }
     for (const row of [...channel.rows.keys()].sort()) {
       const folded = channel.rows.get(row);

@@ -1,0 +1,185 @@
+/**
+ * Brings released units into the derived file, some at a time and one batch after the other, and lets the
+ * overlay go of them. The only one who writes the derived file: retention works in its turns.
+ */
+import { sleep } from "../../base/abort.js";
+import type { Clock } from "../../base/clock.js";
+import { decodePart } from "../block-decoder.js";
+import { must } from "../../base/assert.js";
+import type { Overlay } from "../overlay.js";
+import type { Unit } from "../unit.js";
+import type { BlocksFile } from "./blocks-file.js";
+import { MetaKey } from "./derived-file.js";
+import type { DerivedFile } from "./derived-file.js";
+import { fold } from "./fold.js";
+import { numberKey } from "./row-keys.js";
+import { RowWrites } from "./row-writes.js";
+import { WriteBack } from "./write-back.js";
+
+/** Units are gathered for a moment: rows that change again meanwhile are written once. */
+const LINGER_MS = 100;
+
+/** What one batch takes, and from which it does not linger. */
+const BATCH_BYTES_MAX = 8 * 1024 * 1024;
+
+export interface DerivedQueueParts {
+  readonly blocks: BlocksFile;
+  readonly file: DerivedFile;
+  readonly overlay: Overlay;
+  readonly clock: Clock;
+}
+
+export interface HugeUnit {
+  readonly unit: Unit;
+  readonly parts: { readonly id: string; readonly count: number };
+}
+
+export class DerivedQueue {
+  readonly #parts: DerivedQueueParts;
+  readonly #writeBack: WriteBack;
+  readonly #hurry = new AbortController();
+  #units: Unit[] = [];
+  #bytes = 0;
+  #tail: Promise<void> = Promise.resolve();
+  #isDraining = false;
+  #failed: { readonly error: unknown } | undefined;
+  #waiting: (() => void)[] = [];
+
+  constructor(parts: DerivedQueueParts) {
+    this.#parts = parts;
+    this.#writeBack = new WriteBack(parts.file);
+  }
+
+  /** Of units that are not in the derived file yet. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Throws what made a write fail. */
+  assertSound(): void {
+    if (this.#failed !== undefined) throw this.#failed.error;
+  }
+
+  add(unit: Unit): void {
+    this.#units.push(unit);
+    this.#bytes += unit.bytes;
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    this.#drain().catch((error: unknown) => {
+      this.#fail(error);
+    });
+  }
+
+  /** Resolves at the next batch that was written, or at a failure. */
+  progress(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Everything that was added is in the derived file when it resolves. */
+  async flush(): Promise<void> {
+    while (this.#units.length > 0) await this.turn(() => this.#batch());
+    await this.#tail;
+    this.assertSound();
+  }
+
+  /** No more lingering; then `flush`. */
+  async end(): Promise<void> {
+    this.#hurry.abort();
+    await this.flush();
+  }
+
+  /** Alone with the derived file. */
+  turn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#tail.then(work);
+    this.#tail = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return done;
+  }
+
+  /** A huge unit's parts, once all units before it are written back. Readers are told that views are not whole meanwhile. */
+  async merge({ unit, parts }: HugeUnit): Promise<void> {
+    await this.flush();
+    await this.turn(() => this.#merge(unit, parts));
+    this.#parts.overlay.drop(unit);
+  }
+
+  async #merge(unit: Unit, parts: HugeUnit["parts"]): Promise<void> {
+    const { blocks, file } = this.#parts;
+    const { environment, meta } = file;
+    await environment.commit(() => {
+      meta.put(MetaKey.merging, numberKey(unit.log));
+    });
+    const channelOf = (name: string) => must(unit.channels.get(name), `channel ${name} of a unit`);
+    for (let at = 0; at < parts.count; at += 1) {
+      const bytes = blocks.part(parts.id, at);
+      const part = blocks.reading(`part ${at} of unit ${parts.id}`, () =>
+        decodePart(bytes, unit.log, channelOf),
+      );
+      await this.#writeBack.rows(fold([part]), "part");
+    }
+    const writes = new RowWrites(environment);
+    for (const [name, channel] of unit.channels) {
+      const counts = new Map(channel.counts);
+      this.#writeBack.head(name, { ...channel, counts }, "whole", writes);
+      await writes.group();
+    }
+    await writes.end();
+    const { log, at, parked } = unit;
+    await this.#writeBack.finish({ times: [{ log, at }], parked }, log);
+    environment.fresh();
+  }
+
+  async #drain(): Promise<void> {
+    try {
+      while (this.#units.length > 0) {
+        await this.#linger();
+        await this.turn(() => this.#batch());
+      }
+    } finally {
+      this.#isDraining = false;
+    }
+  }
+
+  async #linger(): Promise<void> {
+    if (this.#bytes >= BATCH_BYTES_MAX) return;
+    await sleep(this.#parts.clock, LINGER_MS, this.#hurry.signal).catch(() => undefined);
+  }
+
+  async #batch(): Promise<void> {
+    const { file, overlay } = this.#parts;
+    let bytes = 0;
+    let count = 0;
+    for (const unit of this.#units) {
+      if (count > 0 && bytes + unit.bytes > BATCH_BYTES_MAX) break;
+      bytes += unit.bytes;
+      count += 1;
+    }
+    if (count === 0) return;
+    const units = this.#units.slice(0, count);
+    try {
+      await this.#writeBack.units(fold(units));
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+    this.#units = this.#units.slice(count);
+    this.#bytes -= bytes;
+    // What leaves the overlay must be found in the file in this very turn.
+    file.environment.fresh();
+    for (const unit of units) overlay.drop(unit);
+    this.#wake();
+  }
+
+  #fail(error: unknown): void {
+    this.#failed ??= { error };
+    this.#wake();
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+}

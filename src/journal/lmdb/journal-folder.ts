@@ -1,0 +1,89 @@
+/**
+ * The journal's folder: `journal.json` names the format, `blocks.mdb` holds what is true, `derived.mdb` what
+ * was made from it. A folder with anything else in it is somebody else's.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { AppError, errorText } from "../../base/errors.js";
+
+/** Raised whenever an older version could not read what this one writes. */
+export const JOURNAL_FORMAT = 1;
+
+const NAME = "journal.json";
+
+export interface JournalFiles {
+  readonly blocks: string;
+  readonly derived: string;
+}
+
+/** Makes the folder where there is none. Throws JOURNAL_FOREIGN, JOURNAL_NEWER, JOURNAL_DAMAGED, JOURNAL_UNREADABLE. */
+export function openFolder(folder: string): JournalFiles {
+  attempt(folder, () => {
+    mkdirSync(folder, { recursive: true });
+  });
+  const path = join(folder, NAME);
+  if (existsSync(path)) checkFormat(path);
+  else {
+    const [found] = attempt(folder, () => readdirSync(folder));
+    if (found !== undefined) {
+      const message = `opening the journal ${folder}: it holds ${found} and no ${NAME}`;
+      throw new AppError("JOURNAL_FOREIGN", message, { context: { folder } });
+    }
+    attempt(folder, () => {
+      const fresh = `${path}.new`;
+      writeFileSync(
+        fresh,
+        `${JSON.stringify({ changecast: "journal", format: JOURNAL_FORMAT })}\n`,
+      );
+      renameSync(fresh, path);
+    });
+  }
+  return filesOf(folder);
+}
+
+/** The folder of a journal that is there. Throws JOURNAL_MISSING too. */
+export function findFolder(folder: string): JournalFiles {
+  const files = filesOf(folder);
+  const path = join(folder, NAME);
+  if (!existsSync(path) || !existsSync(files.blocks) || !existsSync(files.derived)) {
+    throw new AppError("JOURNAL_MISSING", `opening the journal ${folder}: there is none`);
+  }
+  checkFormat(path);
+  return files;
+}
+
+function filesOf(folder: string): JournalFiles {
+  return { blocks: join(folder, "blocks.mdb"), derived: join(folder, "derived.mdb") };
+}
+
+function checkFormat(path: string): void {
+  const text = attempt(path, () => readFileSync(path, "utf8"));
+  let format: unknown;
+  try {
+    ({ format } = JSON.parse(text) as { format?: unknown });
+  } catch (error) {
+    throw new AppError("JOURNAL_DAMAGED", `reading ${path}: ${errorText(error)}`, { cause: error });
+  }
+  if (typeof format !== "number" || !Number.isInteger(format) || format < 1) {
+    throw new AppError("JOURNAL_DAMAGED", `reading ${path}: it names no format`);
+  }
+  if (format <= JOURNAL_FORMAT) return;
+  const message = `opening ${path}: its format is ${format}, this version reads up to ${JOURNAL_FORMAT}`;
+  throw new AppError("JOURNAL_NEWER", message);
+}
+
+function attempt<T>(path: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    const message = `opening the journal ${path}: ${errorText(error)}`;
+    throw new AppError("JOURNAL_UNREADABLE", message, { cause: error });
+  }
+}

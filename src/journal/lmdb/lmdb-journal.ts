@@ -1,0 +1,161 @@
+/**
+ * The journal on disk: opens and checks the folder, takes the writer's lock, brings the derived file up to
+ * the blocks, and begins a new run. The tables of the files are named in blocks-file.ts and derived-file.ts.
+ */
+import { platform } from "node:os";
+import type { Clock, Random } from "../../base/clock.js";
+import { AppError } from "../../base/errors.js";
+import type { DocumentKey } from "../../model/document.js";
+import { defaultJournalSettings } from "../journal-settings.js";
+import type { JournalSettings } from "../journal-settings.js";
+import { JournalDesk } from "../journal-desk.js";
+import type { JournalWriter, ScannedDocument } from "../journal.js";
+import { Overlay } from "../overlay.js";
+import { ReleasedState } from "../released-state.js";
+import { newRun } from "../run-id.js";
+import { WriterFacts } from "../writer-facts.js";
+import { BlocksFile } from "./blocks-file.js";
+import { DerivedFile, MetaKey } from "./derived-file.js";
+import { DerivedQueue } from "./derived-queue.js";
+import { documentPage } from "./document-pages.js";
+import { findFolder, openFolder } from "./journal-folder.js";
+import { LmdbKeep } from "./lmdb-keep.js";
+import { LmdbReader } from "./lmdb-reader.js";
+import { Retention } from "./retention.js";
+import { takeWriterLock } from "./writer-lock.js";
+import type { WriterLock } from "./writer-lock.js";
+
+const GIB = 1024 ** 3;
+
+/** Units that are brought in together at a start. */
+const RECOVERY_UNITS = 200;
+
+export interface LmdbJournalOptions {
+  readonly folder: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Of this process: told to whoever finds the journal in use. */
+  readonly pid: number;
+  readonly settings?: Partial<JournalSettings>;
+  /** How large each file may become: address space, not disk. */
+  readonly mapGib?: number;
+}
+
+export interface LmdbJournal extends JournalWriter {
+  /** Enforces the retention of `settings` now. */
+  retain(): Promise<void>;
+}
+
+/** A new run. Throws JOURNAL_IN_USE, _FOREIGN, _NEWER, _DAMAGED, _UNREADABLE. */
+export async function openLmdbJournal(options: LmdbJournalOptions): Promise<LmdbJournal> {
+  const { folder, mapGib = 64 } = options;
+  const paths = openFolder(folder);
+  const lock = await takeWriterLock(folder, options.pid, platform());
+  const opened: (() => Promise<void>)[] = [() => lock.release()];
+  try {
+    const blocks = new BlocksFile({ path: paths.blocks, mapBytes: mapGib * GIB });
+    opened.push(() => blocks.environment.close());
+    const file = new DerivedFile({ path: paths.derived, mapBytes: mapGib * GIB });
+    opened.push(() => file.environment.close());
+    return await begin(options, { blocks, file, lock });
+  } catch (error) {
+    for (const close of opened.toReversed()) await close();
+    throw error;
+  }
+}
+
+/** Parked documents of a journal that another process may be writing: as old as its last write-back. */
+export interface ParkedDocuments {
+  readonly count: number;
+  page(after: DocumentKey | undefined, limit: number): Promise<readonly ScannedDocument[]>;
+  close(): Promise<void>;
+}
+
+/** Throws JOURNAL_MISSING, _NEWER, _DAMAGED, _UNREADABLE. */
+export function readParked(folder: string, mapGib = 64): ParkedDocuments {
+  const { derived } = findFolder(folder);
+  const file = new DerivedFile({ path: derived, mapBytes: mapGib * GIB, readOnly: true });
+  const overlay = new Overlay();
+  return {
+    count: file.number(MetaKey.parked),
+    page: async (after, limit) =>
+      documentPage(file, overlay, { prefix: "", after, limit, log: Infinity, onlyParked: true }),
+    close: () => file.environment.close(),
+  };
+}
+
+interface Opened {
+  readonly blocks: BlocksFile;
+  readonly file: DerivedFile;
+  readonly lock: WriterLock;
+}
+
+async function begin(
+  { clock, random, ...options }: LmdbJournalOptions,
+  { blocks, file, lock }: Opened,
+): Promise<LmdbJournal> {
+  const settings = { ...defaultJournalSettings, ...options.settings };
+  await blocks.environment.takeOver();
+  await file.environment.takeOver();
+  const overlay = new Overlay();
+  const queue = new DerivedQueue({ blocks, file, overlay, clock });
+  await recover({ blocks, file, queue });
+  const log = blocks.last();
+  const run = newRun(random);
+  await blocks.addRun({ run, first: log + 1 });
+  const parked = file.number(MetaKey.parked);
+  const loaded = {
+    ...{ positions: blocks.positions(), facts: blocks.facts() },
+    ...{ schemas: blocks.schemas(), hiding: blocks.hiding() },
+  };
+  const facts = new WriterFacts(loaded);
+  const start = { ...loaded, run, runs: blocks.runs(), log, parked, copying: blocks.copying() };
+  const released = new ReleasedState(start, clock, settings.liveBytesMax);
+  const heldBytesMax = settings.behindBytesMax;
+  const reader = new LmdbReader({ file, overlay, released, clock, heldBytesMax });
+  const retention = new Retention({ blocks, file, queue, settings, clock });
+  const life = new AbortController();
+  // What makes it fail makes the next append fail too, and that one is heard.
+  const retaining = retention.run(life.signal).catch(() => undefined);
+  const keep = new LmdbKeep({
+    ...{ blocks, file, overlay, queue, released, reader, settings },
+    onBlock: (at, bytes) => {
+      retention.wrote(at, bytes);
+    },
+    onClose: async () => {
+      life.abort();
+      await retaining;
+      await lock.release();
+    },
+  });
+  const desk = new JournalDesk(keep, { run, log, parked, facts, clock });
+  return Object.assign(desk, { retain: () => retention.enforce() });
+}
+
+/** The derived file gets the blocks that it lacks; parts of units that were never committed go. */
+async function recover({ blocks, file, queue }: Omit<Opened, "lock"> & { queue: DerivedQueue }) {
+  const watermark = file.watermark();
+  const last = blocks.last();
+  const trimmed = blocks.trimmed();
+  if (watermark < trimmed || watermark > last) {
+    const found = `it holds log numbers up to ${watermark}, the blocks are those from ${trimmed + 1} to ${last}`;
+    const { path } = file.environment;
+    throw new AppError("JOURNAL_DAMAGED", `opening ${path}: ${found}`, { context: { path } });
+  }
+  let units = 0;
+  for (let log = watermark + 1; log <= last; log += 1) {
+    const block = blocks.block(log);
+    if (block === undefined) throw blocks.damaged(`block ${log}`, "it is not there");
+    const { parts } = block;
+    if (parts !== undefined) {
+      await queue.merge({ unit: block.unit, parts });
+      await blocks.discardUnit(parts.id);
+      continue;
+    }
+    queue.add(block.unit);
+    units += 1;
+    if (units % RECOVERY_UNITS === 0) await queue.flush();
+  }
+  await queue.flush();
+  for (const unit of blocks.units()) await blocks.discardUnit(unit);
+}

@@ -1,0 +1,150 @@
+/** Keeps a journal in two LMDB files: what is true in the blocks file, what can be made from it in the derived one. */
+import type { KeptDocument } from "../../model/document.js";
+import { docKeyOf, docPrefix } from "../document-key.js";
+import type { DocId } from "../document-key.js";
+import { docIdOf } from "../document-key.js";
+import { isCut } from "../document-order.js";
+import type { SpilledDocuments } from "../draft.js";
+import type { HeadState } from "../head-state.js";
+import type { JournalSettings } from "../journal-settings.js";
+import type { Carried, JournalKeep } from "../journal-desk.js";
+import type { ScannedDocument, ScanRequest } from "../journal.js";
+import type { Overlay } from "../overlay.js";
+import type { ReleasedState } from "../released-state.js";
+import type { BlocksFile } from "./blocks-file.js";
+import type { DerivedFile } from "./derived-file.js";
+import type { DerivedQueue } from "./derived-queue.js";
+import { documentPage } from "./document-pages.js";
+import type { LmdbReader } from "./lmdb-reader.js";
+
+export interface LmdbKeepParts {
+  readonly blocks: BlocksFile;
+  readonly file: DerivedFile;
+  readonly overlay: Overlay;
+  readonly queue: DerivedQueue;
+  readonly released: ReleasedState;
+  readonly reader: LmdbReader;
+  readonly settings: JournalSettings;
+  /** Told of each block that is durable. */
+  readonly onBlock: (log: number, bytes: number) => void;
+  /** Ends what else runs, before the files are closed. */
+  readonly onClose: () => Promise<void>;
+}
+
+export class LmdbKeep implements JournalKeep {
+  readonly reader: LmdbReader;
+  readonly #parts: LmdbKeepParts;
+
+  constructor(parts: LmdbKeepParts) {
+    this.#parts = parts;
+    this.reader = parts.reader;
+  }
+
+  // ------------------------------------------------------------ what drafts see
+
+  head(channel: string): HeadState | undefined {
+    return this.#parts.overlay.head(channel) ?? this.#parts.file.head(channel);
+  }
+
+  document(id: DocId): KeptDocument | undefined {
+    const own = this.#parts.overlay.document(id, Infinity);
+    if (own === null) return undefined;
+    return own ?? this.#parts.file.document(id);
+  }
+
+  async fedChannels(rule: string, relation: string | undefined): Promise<readonly string[]> {
+    const { file, overlay } = this.#parts;
+    const channels = await file.fedChannels(rule, relation);
+    const prefix = docPrefix(rule, relation);
+    for (const [channel, { head }] of overlay.heads()) {
+      const isFed = [...head.feeds.keys()].some((feed) => feed.startsWith(prefix));
+      if (isFed) channels.add(channel);
+      else channels.delete(channel);
+    }
+    return [...channels];
+  }
+
+  async parkedUnder(prefix: string): Promise<readonly DocId[]> {
+    const request = { prefix, after: undefined, limit: Infinity, log: Infinity, onlyParked: true };
+    const page = documentPage(this.#parts.file, this.#parts.overlay, request);
+    return page.map(({ key }) => docIdOf(key));
+  }
+
+  longIdentity(id: DocId): string {
+    const { identity } = docKeyOf(id);
+    return isCut(identity) ? identity : "";
+  }
+
+  // ------------------------------------------------------------ appends
+
+  install({ finished }: Carried): void {
+    if (finished !== undefined) this.#parts.overlay.install(finished.unit, finished.heads);
+  }
+
+  async persist(carried: Carried): Promise<void> {
+    await this.#parts.blocks.append(carried);
+    const { finished } = carried;
+    if (finished !== undefined) this.#parts.onBlock(finished.unit.log, finished.bytes.length);
+  }
+
+  async release({ finished, parts, after, schemas }: Carried): Promise<void> {
+    const { blocks, overlay, queue, released } = this.#parts;
+    const unit = finished?.unit;
+    if (unit !== undefined && parts !== undefined) {
+      await queue.merge({ unit, parts });
+      await blocks.discardUnit(parts.id);
+    } else if (unit !== undefined) {
+      overlay.release(unit);
+      queue.add(unit);
+    }
+    released.release({ unit, schemas }, after, parts !== undefined);
+  }
+
+  // ------------------------------------------------------------ parts of huge units
+
+  spilled(unit: string): SpilledDocuments {
+    return this.#parts.blocks.spilled(unit);
+  }
+
+  writePart(
+    unit: string,
+    part: number,
+    bytes: Buffer,
+    documents: ReadonlyMap<DocId, KeptDocument | null>,
+  ): Promise<void> {
+    return this.#parts.blocks.writePart(unit, part, bytes, documents);
+  }
+
+  discardParts(unit: string): Promise<void> {
+    return this.#parts.blocks.discardUnit(unit);
+  }
+
+  // ------------------------------------------------------------ the rest
+
+  async scan({ rule, relation, after, limit }: ScanRequest): Promise<readonly ScannedDocument[]> {
+    const prefix = docPrefix(rule, relation);
+    const request = { prefix, after, limit, log: Infinity, onlyParked: false };
+    return documentPage(this.#parts.file, this.#parts.overlay, request);
+  }
+
+  async ready(): Promise<void> {
+    const { queue, settings } = this.#parts;
+    queue.assertSound();
+    while (queue.bytes > settings.behindBytesMax) {
+      await queue.progress();
+      queue.assertSound();
+    }
+  }
+
+  async close(): Promise<void> {
+    const { blocks, file, queue, reader, onClose } = this.#parts;
+    reader.close();
+    try {
+      await queue.end();
+    } finally {
+      await onClose();
+      await file.environment.close();
+      await blocks.environment.close();
+    }
+  }
+}

@@ -73,19 +73,20 @@ async function describeMessage(client: Client, message: RelationMessage): Promis
   const shown = message.columns.filter(({ name }) => !generated.has(name));
   const order = new Map(table.columns.map(({ name }, at) => [name, at]));
   const last = table.columns.length;
-  // A partition may hold its columns in another order than its root.
-  const asked = [...shown].sort(
-    (a, b) => (order.get(a.name) ?? last) - (order.get(b.name) ?? last),
-  );
-  const { columns, forms } = await describeColumns(client, asked);
+  const isLeaf = found !== undefined && found.oid !== String(message.oid);
+  // A partition may hold its columns in another order than its root. Others are as the message says: what
+  // was dropped or renamed since does not change its place.
+  if (isLeaf) {
+    shown.sort((a, b) => (order.get(a.name) ?? last) - (order.get(b.name) ?? last));
+  }
+  const { columns, forms } = await describeColumns(client, shown);
   const byMessage = message.replicaIdentity === "d" || message.replicaIdentity === "i";
   const names = byMessage
-    ? asked.filter(({ isKey }) => isKey).map(({ name }) => name)
+    ? shown.filter(({ isKey }) => isKey).map(({ name }) => name)
     : message.replicaIdentity === "f"
       ? table.primaryKey
       : [];
   const relation = relationOf(table, columns, names);
-  const isLeaf = found !== undefined && found.oid !== String(message.oid);
   return {
     relation,
     leaf: isLeaf ? own : undefined,

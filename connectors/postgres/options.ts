@@ -62,6 +62,9 @@ export function parsePostgresOptions(
         ...path.map((part) => (typeof part === "number" ? part : String(part))),
       ]),
     );
+    // A mistake elsewhere hides none in the address.
+    const url = (raw as { readonly url?: unknown } | null | undefined)?.url;
+    if (typeof url === "string") parseUrl(url, problems);
     return { problems };
   }
   const problems: Problem[] = [];

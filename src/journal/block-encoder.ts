@@ -20,12 +20,13 @@ import { writeDocument } from "./document-codec.js";
 import { docKeyOf } from "./document-key.js";
 import type { DocId, FeedId } from "./document-key.js";
 
-/** The channel of an entry, as it stood before the block. */
+/** The channel of an entry. */
 export interface EncodedChannel {
   readonly name: string;
   readonly kind: ChannelKind;
   readonly epoch: number;
-  readonly from: number;
+  /** Its serial before the block, or before the part. */
+  readonly begin: number;
 }
 
 export interface EncodedEntry {
@@ -45,7 +46,8 @@ export interface EncodedChange {
   readonly entries: readonly EncodedEntry[];
 }
 
-export interface EncodedUnitChannel extends EncodedChannel {
+export interface EncodedUnitChannel extends Omit<EncodedChannel, "begin"> {
+  readonly from: number;
   readonly to: number;
   readonly written: number;
   readonly counts: ReadonlyMap<FeedId, number>;
@@ -223,7 +225,7 @@ export class BlockEncoder {
     this.#writer.text(channel.name);
     this.#writer.u8(kinds.indexOf(channel.kind));
     this.#writer.varint(channel.epoch);
-    this.#writer.varint(channel.from);
+    this.#writer.varint(channel.begin);
   }
 }
 

@@ -20,6 +20,8 @@ export class DraftHead {
   /** Serial before the unit; 0 in a huge unit, where serials are ordinals until the commit. */
   readonly from: number;
   serial: number;
+  /** Serial before the part that is being written. */
+  begin: number;
   /** Bytes that the unit adds to an `events` channel. */
   added = 0;
   entries: ChannelEntry[] = [];
@@ -38,6 +40,7 @@ export class DraftHead {
     this.epoch = at.epoch;
     this.from = at.from;
     this.serial = at.from;
+    this.begin = at.from;
     this.#base = at.base;
   }
 

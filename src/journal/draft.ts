@@ -200,8 +200,9 @@ export class Draft implements BlockDraft {
     this.#steps = [];
     this.#encoder = new BlockEncoder("part", this.#index);
     for (const head of this.#heads.values()) {
-      if (this.#spilled !== undefined)
-        Object.assign(head, { entries: [], keys: [], documents: [] });
+      if (this.#spilled === undefined) continue;
+      const begin = head.serial;
+      Object.assign(head, { begin, entries: [], keys: [], documents: [] });
     }
     return { bytes, steps, documents };
   }

@@ -141,9 +141,15 @@ function show(row: Row, output: RuleOutput, context: RouteContext): Routed {
     ...{ pending: "", parked: undefined },
   };
   if (context.rule.kind === "state") return asState(row, state, context);
-  const op = row.change.op === "insert" ? "i" : "u";
+  const { previous } = row.kept;
+  // A row under another key is another row to whoever reads the history.
+  const left =
+    previous === undefined || previous.key === key
+      ? []
+      : removalEntries(previous, { kind: "events", op: "d" });
+  const op = row.change.op === "insert" || left.length > 0 ? "i" : "u";
   const entries = row.copied ? [] : channels.map((channel) => rowEntry(channel, op, state));
-  return { ...NOTHING, changes: documentChanges(row, { state, entries, left: [] }, context) };
+  return { ...NOTHING, changes: documentChanges(row, { state, entries, left }, context) };
 }
 
 /** The difference against what the channels hold, however the row got here. */

@@ -1,4 +1,5 @@
 /** One source of the Postgres connector under test: opened as often as a test wants, read behind the guard. */
+import { catalog } from "../../connectors/postgres/catalog.js";
 import { openSession } from "../../connectors/postgres/session.js";
 import type { ProvisionOptions } from "../../connectors/postgres/provision.js";
 import type { Connecting } from "../../connectors/postgres/connection.js";
@@ -10,7 +11,6 @@ import { guardConnector } from "../../src/connector/guard.js";
 import type { Change, SourceBatch, TransactionBatch } from "../../src/model/change.js";
 import type { SourcePosition } from "../../src/model/position.js";
 import type { Problem } from "../../src/model/problem.js";
-import { plainCatalog } from "./plain-catalog.js";
 import type { PostgresDatabase } from "./postgres-server.js";
 
 type Options = Connecting & ProvisionOptions;
@@ -42,7 +42,7 @@ export class StreamWorld {
       createSlot: more.createSlot ?? true,
       createPublication: more.createPublication ?? true,
     };
-    const parts = { catalog: plainCatalog, broken: new Set<string>(), reconcileMs };
+    const parts = { catalog, broken: new Set<string>(), reconcileMs };
     this.#connector = guardConnector<Options>({
       ...{ name: "postgres", optionsSchema: {} },
       parseOptions: () => ({ options: this.options }),

@@ -38,8 +38,8 @@ export interface ChangeStreamOptions extends ReplicationTarget {
   /** Where the slot stands: the server is never told less. */
   readonly confirmed: bigint;
   readonly proof: Proof | undefined;
-  /** Null: no rule reads from the table. Failures end the stream. */
-  readonly describe: (message: RelationMessage) => Promise<DescribedTable | null>;
+  /** Null: no rule reads from the table. Failures end the stream. `xid`: whose changes they are. */
+  readonly describe: (message: RelationMessage, xid: number) => Promise<DescribedTable | null>;
   readonly head: () => Promise<bigint>;
 }
 
@@ -175,7 +175,8 @@ export class ChangeStream {
     let unknown: RelationMessage | undefined = first;
     let at = 0;
     while (unknown !== undefined && !this.#isClosed) {
-      this.#assembler.describe(unknown, await this.#options.describe(unknown));
+      const { xid = 0 } = this.#assembler;
+      this.#assembler.describe(unknown, await this.#options.describe(unknown, xid));
       unknown = undefined;
       while (at < this.#backlog.length && unknown === undefined) {
         unknown = this.#assembler.feed(this.#backlog[at] ?? Buffer.alloc(0));
@@ -231,7 +232,8 @@ export class ChangeStream {
     });
     const silentMs = this.#options.clock.monotonic() - this.#lastHeardAt;
     if (silentMs > SILENCE_MAX_MS && !this.#queue.isPaused) {
-      const message = `reading the slot ${this.#options.slot}: nothing came for ${String(Math.round(silentMs / 1_000))} s`;
+      const seconds = String(Math.round(silentMs / 1_000));
+      const message = `reading the slot ${this.#options.slot}: nothing came for ${seconds} s`;
       this.fail(new AppError("CONNECTOR_CONNECTION_LOST", message));
       return;
     }

@@ -87,7 +87,8 @@ function changeSince(
     return { why: "it is another database cluster", replace: false };
   }
   if (known.timeline !== memo.timeline) {
-    const why = `the server is on timeline ${memo.timeline}, it was on ${known.timeline} (restore or failover)`;
+    const timelines = `timeline ${memo.timeline}, it was on ${known.timeline}`;
+    const why = `the server is on ${timelines} (restore or failover)`;
     return { why, replace: false };
   }
   if (known.publication !== memo.publication) {

@@ -43,7 +43,8 @@ export interface PublicationFacts {
 export async function assertLogical(control: ControlConnection): Promise<void> {
   const [row] = await control.rows(
     "asking for the server's settings",
-    "select current_setting('wal_level') as level, current_setting('server_version_num') as version",
+    `select current_setting('wal_level') as level,
+            current_setting('server_version_num') as version`,
   );
   const level = row?.["level"];
   if (level !== "logical") {
@@ -172,7 +173,8 @@ export async function awaitOlderWriters(
     const [row] = await control.rows(
       "waiting for transactions that are older than the publication",
       `with oldest as (
-         select age(((pg_snapshot_xmin(pg_current_snapshot())::text::numeric % 4294967296)::text)::xid) as age)
+         select age(((pg_snapshot_xmin(pg_current_snapshot())::text::numeric
+                      % 4294967296)::text)::xid) as age)
        select exists (
          select 1 from pg_publication p, oldest where p.oid = $1 and age(p.xmin) <= oldest.age
          union all
@@ -280,7 +282,8 @@ async function findUnpublished(
       where exists (
         select 1 from (
           select relid from pg_partition_tree(w.oid::regclass) where isleaf
-          union select w.oid where not exists (select 1 from pg_partition_tree(w.oid::regclass))) leaf
+          union select w.oid
+           where not exists (select 1 from pg_partition_tree(w.oid::regclass))) leaf
           join pg_class c on c.oid = leaf.relid join pg_namespace n on n.oid = c.relnamespace
          where c.relkind = 'r' and not exists (
            select 1 from pg_publication_tables p
@@ -289,7 +292,8 @@ async function findUnpublished(
            and not (select puballtables from pg_publication where pubname = $1)
            and not exists (select 1 from pg_partition_tree(w.oid::regclass) where isleaf
                              and relid <> w.oid)
-           and not exists (select 1 from pg_publication_rel r join pg_publication p on p.oid = r.prpubid
+           and not exists (select 1 from pg_publication_rel r
+                             join pg_publication p on p.oid = r.prpubid
                             where p.pubname = $1 and r.prrelid = w.oid))`,
     [publication, tables],
   );
@@ -307,7 +311,8 @@ function assertShowsAll({ publication }: ProvisionOptions, found: TextRow): void
     throw new AppError("POSTGRES_PUBLICATION_UNFIT", message, { cure });
   }
   if (found["pubviaroot"] === "t") {
-    const message = `reading the publication ${publication}: it hides partitions (publish_via_partition_root)`;
+    const what = "it hides partitions (publish_via_partition_root)";
+    const message = `reading the publication ${publication}: ${what}`;
     const cure = `ALTER PUBLICATION ${name} SET (publish_via_partition_root = false);`;
     throw new AppError("POSTGRES_PUBLICATION_UNFIT", message, { cure });
   }
@@ -322,7 +327,8 @@ async function assertUnfiltered(
   const rows = await control.rows(
     `asking what the publication ${options.publication} leaves out`,
     `select prrelid::regclass::text as name from pg_publication_rel r
-      where prpubid = $1 and (to_jsonb(r) ->> 'prqual' is not null or to_jsonb(r) ->> 'prattrs' is not null)
+      where prpubid = $1
+        and (to_jsonb(r) ->> 'prqual' is not null or to_jsonb(r) ->> 'prattrs' is not null)
         and exists (select 1 from unnest($2::text[]) t (oid)
                      where t.oid::oid = prrelid
                         or prrelid in (select relid from pg_partition_tree(t.oid::oid::regclass)))`,
@@ -330,10 +336,12 @@ async function assertUnfiltered(
   );
   const [first] = rows;
   if (first === undefined) return;
-  const message = `reading the publication ${options.publication}: ${String(first["name"])} has a row filter or a column list`;
   const table = String(first["name"]);
+  const what = `${table} has a row filter or a column list`;
+  const message = `reading the publication ${options.publication}: ${what}`;
   const name = quoted(options.publication);
-  const cure = `ALTER PUBLICATION ${name} DROP TABLE ${table}; ALTER PUBLICATION ${name} ADD TABLE ${table}; and filter by rules.`;
+  const alter = `ALTER PUBLICATION ${name}`;
+  const cure = `${alter} DROP TABLE ${table}; ${alter} ADD TABLE ${table}; and filter by rules.`;
   throw new AppError("POSTGRES_PUBLICATION_UNFIT", message, { cure });
 }
 

@@ -150,7 +150,8 @@ export class ReplicationStream {
     // A list of SQL names inside a literal: both ways of quoting.
     const names = `"${publication.replaceAll('"', '""')}"`.replaceAll("'", "''");
     return client.query(
-      `START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '${names}')`,
+      `START_REPLICATION SLOT "${slot}" LOGICAL 0/0
+        (proto_version '1', publication_names '${names}')`,
     );
   }
 

@@ -34,25 +34,32 @@ export class SeenTransactions {
 
   /** Forgets those that `xmin:xmax:xip,…` shows; whether `asked` are all among them. */
   areVisible(snapshot: string, asked: readonly number[] = this.xids): boolean {
-    const [xmin = "0", xmax = "0", list = ""] = snapshot.split(":");
-    const running = new Set(
-      list
-        .split(",")
-        .filter((xid) => xid !== "")
-        .map((xid) => Number(BigInt(xid) & 0xffff_ffffn)),
-    );
-    const first = Number(BigInt(xmin) & 0xffff_ffffn);
-    const end = Number(BigInt(xmax) & 0xffff_ffffn);
-    this.#shown = { end, running };
+    const shown = readSnapshot(snapshot);
+    this.#shown = shown;
     for (const xid of this.#xids) {
-      if (isIn(this.#shown, xid)) this.#xids.delete(xid);
+      if (isIn(shown, xid)) this.#xids.delete(xid);
     }
+    const { first } = shown;
     if (this.#beyond !== undefined && isBefore(this.#beyond, first)) this.#beyond = undefined;
     return this.#beyond === undefined && asked.every((xid) => !this.#xids.has(xid));
   }
 }
 
+/** Whether `xmin:xmax:xip,…` shows one transaction that has committed. */
+export function isVisible(snapshot: string, xid: number): boolean {
+  return isIn(readSnapshot(snapshot), xid);
+}
+
+function readSnapshot(text: string): Snapshot {
+  const [xmin = "0", xmax = "0", list = ""] = text.split(":");
+  const low = (xid: string): number => Number(BigInt(xid) & 0xffff_ffffn);
+  const running = list.split(",").filter((xid) => xid !== "");
+  return { first: low(xmin), end: low(xmax), running: new Set(running.map(low)) };
+}
+
 interface Snapshot {
+  /** Everything before it is over. */
+  readonly first: number;
   /** The first transaction that had not begun. */
   readonly end: number;
   readonly running: ReadonlySet<number>;

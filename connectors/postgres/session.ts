@@ -28,7 +28,7 @@ import type { RelationMessage } from "./pgoutput.js";
 import { identifySystem } from "./replication-stream.js";
 import type { SystemFacts } from "./replication-stream.js";
 import type { DescribedTable } from "./row-plan.js";
-import { SeenTransactions } from "./seen-transactions.js";
+import { isVisible, SeenTransactions } from "./seen-transactions.js";
 import { lsnOf } from "./wal-position.js";
 
 /** Tables named in the memo, which has its bound; beyond, a table that was out of the publication for a while is not noticed. */
@@ -191,7 +191,8 @@ class Opening {
       ...{ connection: options.connection, applicationName: `changecast ${source}`, clock },
       ...{ slot: options.slot, publication: options.publication, after, confirmed, proof },
       head: () => control.head(),
-      describe: async (message) => {
+      describe: async (message, xid) => {
+        await this.#visible(xid);
         const described = await control.use("reading the catalogue", (client) =>
           catalog.describe(client, message),
         );
@@ -200,6 +201,15 @@ class Opening {
       },
     };
     return new ChangeStream(streaming);
+  }
+
+  /** A commit is streamed before snapshots show it: the catalogue must not be older than the change. */
+  async #visible(xid: number): Promise<void> {
+    const { clock, signal } = this.#context;
+    for (let delayMs = 1; ; delayMs = Math.min(delayMs * 2, SNAPSHOT_MS)) {
+      if (isVisible(await snapshotOf(this.#control), xid)) return;
+      await sleep(clock, delayMs, signal);
+    }
   }
 }
 
@@ -310,11 +320,7 @@ class PostgresSession implements SourceSession {
       for (;;) {
         await sleep(context.clock, SNAPSHOT_MS, signal);
         if (this.#seen.count === 0) continue;
-        const [row] = await control.rows(
-          "taking a snapshot",
-          "select pg_current_snapshot()::text as now",
-        );
-        this.#seen.areVisible(row?.["now"] ?? "");
+        this.#seen.areVisible(await snapshotOf(control));
       }
     } catch (error) {
       if (!signal.aborted) stream.fail(error);
@@ -343,6 +349,12 @@ class PostgresSession implements SourceSession {
 /** One slot of one server, in this process. */
 export function slotKey({ connection, slot }: Connecting & ProvisionOptions): string {
   return JSON.stringify([connection.host, connection.port, connection.database, slot]);
+}
+
+async function snapshotOf(control: ControlConnection): Promise<string> {
+  const sql = "select pg_current_snapshot()::text as now";
+  const [row] = await control.rows("taking a snapshot", sql);
+  return row?.["now"] ?? "";
 }
 
 async function startOrClose(stream: ChangeStream, signal: AbortSignal): Promise<boolean> {

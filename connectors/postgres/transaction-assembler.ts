@@ -56,6 +56,11 @@ export class TransactionAssembler {
     return this.#open !== undefined;
   }
 
+  /** Names the transaction that is being read. */
+  get xid(): number | undefined {
+    return this.#open?.begin.xid;
+  }
+
   /** Everything below this place has been read. */
   get passed(): bigint {
     return this.#passed;

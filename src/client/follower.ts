@@ -99,7 +99,8 @@ export class Follower<Events extends { status: SyncStatus }> {
     return this.#when(() =>
       this.#all(
         names,
-        ({ state, held }) => state.name === "ready" && held.ready,
+        ({ state, held, serverStatus }) =>
+          state.name === "ready" && held.ready && serverStatus.state === "ready",
         () => false,
       ),
     );

@@ -83,10 +83,12 @@ export class Service {
     state.reader = journal.reader;
     metrics.observe(state);
     await keepConnectors(journal, config.sources);
+    const pipeline = this.#createPipeline();
+    await pipeline.begin();
     await this.#startBroker(ended);
     if (ended.aborted) return;
     state.phase = "serving";
-    this.#startPipeline();
+    this.#startPipeline(pipeline);
   }
 
   /** Resolves when it listens, or when it is too late for that. */
@@ -116,7 +118,7 @@ export class Service {
     await Promise.race([listening, untilAborted(ended)]);
   }
 
-  #startPipeline(): void {
+  #createPipeline(): Pipeline {
     const { config, journal, log, clock, random, metrics, state } = this.#parts;
     const pipeline = new Pipeline({
       journal,
@@ -125,6 +127,10 @@ export class Service {
       ...{ clock, random, log, metrics: metrics.pipeline() },
     });
     state.pipeline = pipeline;
+    return pipeline;
+  }
+
+  #startPipeline(pipeline: Pipeline): void {
     this.#begin(
       "pipeline",
       (end) => pipeline.run(end),

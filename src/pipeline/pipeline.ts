@@ -1,7 +1,8 @@
 /**
  * The writing half of the service: reads every source, maps what it reads by the rules and journals the
- * result together with the positions. Compose hands the parts in; `run` is the one entry.
+ * result together with the positions. Compose hands the parts in; `run` is the one that works.
  */
+import { must } from "../base/assert.js";
 import type { Clock, Random } from "../base/clock.js";
 import type { Log } from "../base/log.js";
 import type { Secret } from "../base/secret.js";
@@ -43,6 +44,8 @@ export class Pipeline {
   readonly #options: PipelineOptions;
   readonly #settings: PipelineSettings;
   #runners: readonly SourceRunner[] = [];
+  #committer: Committer | undefined;
+  #gone: readonly GoneRule[] = [];
 
   constructor(options: PipelineOptions) {
     this.#options = options;
@@ -59,22 +62,31 @@ export class Pipeline {
   }
 
   /**
-   * Resolves after the abort, when what was collected is durable and all sessions are closed. Rejects with
-   * what cannot be mended by trying again: a fatal AppError (journal, first open of a source, broken
-   * contract) or an InvariantError; then the process must end.
+   * Journals which rules there are now, and what is not complete: before clients are served, so that nobody
+   * is shown what a changed rule hides.
    */
-  async run(signal: AbortSignal): Promise<void> {
+  async begin(): Promise<void> {
     const { journal, sources, rules, clock, metrics } = this.#options;
     const { versions, gone } = await beginRules(journal, rules);
+    this.#gone = gone;
     const { blockBytesMax, idleMs } = this.#settings;
     const committer = new Committer({
       ...{ journal, clock, metrics, blockBytesMax, idleMs },
       copying: () => this.#runners.flatMap(({ copying }) => copying),
     });
+    this.#committer = committer;
     this.#runners = sources.map((source) => this.#runner(source, versions, committer));
-    // Who attaches from now on is told what is not complete yet.
     const copying = this.#runners.flatMap((runner) => runner.copying);
     await journal.append(journal.block(), { positions: new Map(), facts: new Map(), copying });
+  }
+
+  /**
+   * After `begin`. Resolves after the abort, when what was collected is durable and all sessions are closed.
+   * Rejects with what cannot be mended by trying again: a fatal AppError (journal, first open of a source,
+   * broken contract) or an InvariantError; then the process must end.
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const committer = must(this.#committer, "a pipeline that was begun");
     const failed = new AbortController();
     const fail = (error: unknown): void => {
       failed.abort(error);
@@ -82,7 +94,7 @@ export class Pipeline {
     const end = AbortSignal.any([signal, failed.signal]);
     const committed = committer.run().catch(fail);
     try {
-      await this.#removeRules(gone, committer);
+      await this.#removeRules(this.#gone, committer);
       await Promise.all(this.#runners.map((runner) => runner.run(end).catch(fail)));
     } catch (error) {
       fail(error);

@@ -118,7 +118,7 @@ export function connectorContract<Options>(
       expect(reading.changes.map(({ relation }) => relation.name)).toEqual([subject.other]);
     });
 
-    it("yields transactions whole, in the order of their commits, at rising positions", async () => {
+    it("yields transactions whole, in commit order, at rising positions", async () => {
       const reading = await open();
       await subject.commit([
         { insert: subject.items, row: { id: 1, name: "a", notes: "x" } },
@@ -136,7 +136,7 @@ export function connectorContract<Options>(
       expect(age).toBeLessThan(120_000);
     });
 
-    it("tells values as JSON, and what an update did not touch as it was or not at all", async () => {
+    it("tells values as JSON, and what an update left alone truly or not at all", async () => {
       const reading = await open();
       await subject.commit([{ insert: subject.items, row: { id: 1, name: 'a"', notes: null } }]);
       await subject.commit([{ update: subject.items, key: [1], set: { name: "b" } }]);
@@ -179,7 +179,7 @@ export function connectorContract<Options>(
       expect(identitiesOf(second.changes)).toEqual(["[2]", "[3]", "[4]"]);
     });
 
-    it("takes acknowledgements in any order, and forgets nothing that was not acknowledged", async () => {
+    it("takes acknowledgements in any order, and keeps what was not acknowledged", async () => {
       const first = await open();
       first.acknowledges = false;
       for (const id of [1, 2, 3]) await insert(id);
@@ -237,7 +237,7 @@ export function connectorContract<Options>(
       expect(rows).toHaveLength(25);
     });
 
-    it("shows in a chunk what the stream yielded before, and gets to the chunk's place (I3)", async () => {
+    it("shows in a chunk what was yielded before, and gets to the chunk's place (I3)", async () => {
       const reading = await open();
       for (const id of [1, 2, 3]) {
         await insert(id);

@@ -2,6 +2,7 @@
 import { createPostgresConnector } from "../../connectors/postgres/connector.js";
 import type { PostgresOptions } from "../../connectors/postgres/options.js";
 import type { Write } from "../../connectors/scripted/scripted-source.js";
+import type { Cell } from "../../connectors/scripted/scripted-table.js";
 import { connectorContract } from "../contract/connector.contract.js";
 import { freshDatabase } from "../support/postgres-server.js";
 
@@ -36,7 +37,8 @@ for (const version of [18, 15] as const) {
 function sqlOf(write: Write): string {
   if ("insert" in write) {
     const names = Object.keys(write.row).join(", ");
-    return `insert into ${write.insert} (${names}) values (${Object.values(write.row).map(literal).join(", ")})`;
+    const values = Object.values(write.row).map((value) => literal(value)).join(", ");
+    return `insert into ${write.insert} (${names}) values (${values})`;
   }
   if ("update" in write) {
     const set = Object.entries(write.set).map(([name, value]) => `${name} = ${literal(value)}`);
@@ -46,7 +48,7 @@ function sqlOf(write: Write): string {
   return `truncate ${write.truncate}`;
 }
 
-function literal(value: unknown): string {
+function literal(value: Cell | undefined): string {
   if (value === null || value === undefined) return "null";
-  return typeof value === "number" ? String(value) : `'${String(value).replaceAll("'", "''")}'`;
+  return typeof value === "string" ? `'${value.replaceAll("'", "''")}'` : JSON.stringify(value);
 }

@@ -35,10 +35,11 @@ function keysOf(rows: readonly CopyRow[]): string[] {
 }
 
 describe.each(versions)("a copy from Postgres %i", (version) => {
-  it("shows every row once, in the order of the key, in chunks of at most so many rows", async () => {
+  it("shows every row once, in key order, in chunks of at most so many rows", async () => {
     const database = await freshDatabase(version);
     await database.exec(`create table items (a int, b text, c text, primary key (b, a));
-      insert into items select n % 7, 'it''s "' || n || '" \\' , null from generate_series(1, 95) n`);
+      insert into items select n % 7, 'it''s "' || n || '" \\' , null
+        from generate_series(1, 95) n`);
     const reading = await opened(database);
     const { rows, chunks } = await copyAll(reading, "public.items", { rowsMax: 10 });
     expect(chunks.map((chunk) => chunk.rows.length)).toEqual([...Array<number>(9).fill(10), 5]);
@@ -77,12 +78,13 @@ describe.each(versions)("a copy from Postgres %i", (version) => {
     expect(tiny.next).toBeDefined();
   });
 
-  it("pages by the order of the key's own type, also where its operators stand elsewhere", async () => {
+  it("pages by the order of the key's own type, wherever its operators are", async () => {
     const database = await freshDatabase(version);
     await database.exec(`create schema tools; create extension citext schema tools;
       create domain word as tools.citext;
       create table items (id word primary key, kind regtype);
-      insert into items select w, 'tools.citext' from unnest(array['a','B','c','D','e','_','Z']) w`);
+      insert into items select w, 'tools.citext'
+        from unnest(array['a','B','c','D','e','_','Z']) w`);
     const reading = await opened(database);
     const { rows } = await copyAll(reading, "public.items", { rowsMax: 1 });
     expect(keysOf(rows)).toEqual(["_", "a", "B", "c", "D", "e", "Z"].map((id) => `["${id}"]`));
@@ -103,10 +105,11 @@ describe.each(versions)("a copy from Postgres %i", (version) => {
     expect(rows.map(({ values }) => values)).toEqual([["1", '"b"']]);
   });
 
-  it("tells of each row the partition that holds it, by the columns of the root (P-18)", async () => {
+  it("tells which partition holds a row, by the columns of the root (P-18)", async () => {
     const database = await freshDatabase(version);
     await database.exec(`
-      create table logs (id int, day int, text text, primary key (id, day)) partition by range (day);
+      create table logs (id int, day int, text text, primary key (id, day))
+        partition by range (day);
       create table logs_1 partition of logs for values from (0) to (10);
       create table logs_2 (text text, day int not null, id int not null, primary key (id, day))
         partition by list (id);
@@ -165,7 +168,7 @@ describe.each(versions)("a copy from Postgres %i", (version) => {
     expect(change?.relation.fingerprint).toBe(rows[0]?.relation.fingerprint);
   });
 
-  it("says in which place of the stream its rows stand, and an idle stream gets there at once", async () => {
+  it("says where its rows stand in the stream, and an idle stream is there soon", async () => {
     const database = await freshDatabase(version);
     await database.exec("create table items (id int primary key); insert into items values (1)");
     const reading = await opened(database);
@@ -265,7 +268,7 @@ describe.each(versions)("a copy from Postgres %i", (version) => {
     expect(await left()).toBe(0);
   });
 
-  it("comes to the table's own content while others write to it, whatever the size of chunks", async () => {
+  it("comes to the table's own content while others write to it", async () => {
     const database = await freshDatabase(version);
     await database.exec(`create table items (id int primary key, n int);
       insert into items select n, 0 from generate_series(1, 2000) n`);
@@ -348,7 +351,7 @@ describe.each(versions)("a commit of Postgres %i that waits for a standby", (ver
     for (const server of servers.splice(0)) await server.close();
   });
 
-  it("is in the stream before snapshots show it; chunks wait for it, after a restart too", async () => {
+  it("is streamed before snapshots show it; chunks wait, after a restart too", async () => {
     const server = await startPostgres({ version, exclusive: true });
     servers.push(server);
     const database = await server.createDatabase("shop");

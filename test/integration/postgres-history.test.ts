@@ -63,7 +63,7 @@ async function sent(reading: Reading): Promise<void> {
 }
 
 describe.each(versions)("the history of Postgres %i", (version) => {
-  it("goes on behind the journal's position: nothing is lost, nothing comes twice (P-1, P-2)", async () => {
+  it("goes on behind the journal's position, without loss or doubles (P-1, P-2)", async () => {
     const database = await freshDatabase(version);
     await database.exec(items);
     const world = worldOf(database);
@@ -81,7 +81,7 @@ describe.each(versions)("the history of Postgres %i", (version) => {
     expect(await again.take(2)).toEqual(["+ items 3,n", "+ items 4,n"]);
   });
 
-  it("is not told again once it was acknowledged, and the slot moves with it (P-2, P-5)", async () => {
+  it("is not told again once acknowledged, and the slot moves on (P-2, P-5)", async () => {
     const database = await freshDatabase(version);
     await database.exec(items);
     const world = worldOf(database);
@@ -197,7 +197,7 @@ describe.each(versions)("the history of Postgres %i", (version) => {
     expect((await world.open(position)).lost).toBeUndefined();
   });
 
-  it("begins anew where the slot was lost: a new generation, and what came meanwhile is copied (P-11)", async () => {
+  it("begins anew where the slot was lost, and copies what came meanwhile (P-11)", async () => {
     const server = await ownServer(version, {
       ...{ max_slot_wal_keep_size: "1MB", min_wal_size: "32MB", max_wal_size: "32MB" },
     });
@@ -256,7 +256,7 @@ describe.each(versions)("the history of Postgres %i", (version) => {
     ]);
   });
 
-  it("waits for older transactions before it makes a slot, and names them in the end (P-12)", async () => {
+  it("waits for older transactions to make a slot, and names them at last (P-12)", async () => {
     const database = await freshDatabase(version);
     await database.exec(items);
     const writing = database.exec(
@@ -291,7 +291,7 @@ describe.each(versions)("the history of Postgres %i", (version) => {
     expect(await again.take(1)).toEqual(["+ items 3,n"]);
   });
 
-  it("ends when the publication or a table of it goes away while it reads (P-19, P-20)", async () => {
+  it("ends when the publication or a table of it goes while it reads (P-19, P-20)", async () => {
     const database = await freshDatabase(version);
     await database.exec(`${items}; create table other (id int primary key)`);
     const world = new StreamWorld(database, { publication: "changecast", reconcileMs: 300 });
@@ -313,7 +313,7 @@ describe.each(versions)("the history of Postgres %i", (version) => {
     await world.close();
   });
 
-  it("begins anew where the stream does not show the last commit again: a restored database", async () => {
+  it("begins anew in a restored database, which lacks the last commit", async () => {
     const database = await freshDatabase(version);
     await database.exec(items);
     const world = worldOf(database);
@@ -390,7 +390,7 @@ describe.each(versions)("the history of Postgres %i", (version) => {
     expect(await reading.take(1)).toEqual(["+ items 1,n"]);
   });
 
-  it("tells which partition a TRUNCATE emptied, and nothing of one that was detached (P-17, P-18)", async () => {
+  it("tells which partition a TRUNCATE emptied, none that is detached (P-17)", async () => {
     const database = await freshDatabase(version);
     await database.exec(`create table logs (id int primary key) partition by range (id);
       create table logs_1 partition of logs for values from (0) to (10);

@@ -45,7 +45,7 @@ describe.each(versions)("changes of Postgres %i", (version) => {
     expect(Math.abs((transaction?.committedAt ?? 0) - Date.now())).toBeLessThan(60_000);
   });
 
-  it("says what a changed key was", async () => {
+  it("says what a changed key was (P-14)", async () => {
     const database = await freshDatabase(version);
     await database.exec(`${items}; insert into items values (1, 'a', 'x')`);
     const reading = await opened(database);
@@ -53,7 +53,7 @@ describe.each(versions)("changes of Postgres %i", (version) => {
     expect(await reading.take(1)).toEqual(["~ items 2,a,x was [1]"]);
   });
 
-  it("leaves a long value that an update did not touch untold, and tells it where the whole old row comes", async () => {
+  it("tells an untouched long value only where the whole old row comes (P-13)", async () => {
     const database = await freshDatabase(version);
     await database.exec(`${items}; alter table items alter notes set storage external;
       insert into items values (1, 'a', repeat('x', 5000))`);
@@ -71,9 +71,10 @@ describe.each(versions)("changes of Postgres %i", (version) => {
     ]);
   });
 
-  it("shows a truncation of several tables", async () => {
+  it("shows a truncation of several tables (P-17)", async () => {
     const database = await freshDatabase(version);
-    await database.exec(`${items}; create table parts (id int primary key, item int references items);
+    await database.exec(`${items}; create table parts
+        (id int primary key, item int references items);
       insert into items values (1, 'a', 'x')`);
     const reading = await opened(database);
     await database.exec("truncate items cascade");
@@ -81,10 +82,11 @@ describe.each(versions)("changes of Postgres %i", (version) => {
     expect([...lines].sort()).toEqual(["0 items", "0 parts"]);
   });
 
-  it("names partitions by their root, follows rows between them, and truncates one of them", async () => {
+  it("names partitions by their root, and follows rows between them (P-18)", async () => {
     const database = await freshDatabase(version);
     await database.exec(`
-      create table logs (id int, day int, text text, primary key (id, day)) partition by range (day);
+      create table logs (id int, day int, text text, primary key (id, day))
+        partition by range (day);
       create table logs_1 partition of logs for values from (0) to (10);
       create table logs_2 (text text, day int not null, id int not null, primary key (id, day));
       alter table logs attach partition logs_2 for values from (10) to (20)`);
@@ -118,7 +120,7 @@ describe.each(versions)("changes of Postgres %i", (version) => {
     expect(await reading.take(3)).toEqual(["+ items 1,a,", "+ items 3,c,", "+ items 5,e,"]);
   });
 
-  it("follows DDL in the middle of the stream, and tables that rules do not read stay out", async () => {
+  it("follows DDL in mid-stream, and leaves out tables that nobody reads (P-19)", async () => {
     const database = await freshDatabase(version);
     await database.exec(`${items}; create table other (id int primary key)`);
     const world = worldOf(database, { relations: ["public.items", "public.things"] });
@@ -127,7 +129,8 @@ describe.each(versions)("changes of Postgres %i", (version) => {
     await database.exec(`begin; insert into items values (1, 'a', ''); insert into other values (1);
       alter table items add column size int default 7; insert into items values (2, 'b', '', 8);
       alter table items drop column notes; insert into items values (3, 'c', 9);
-      alter table items rename column name to title; insert into items values (4, 'd', 10); commit`);
+      alter table items rename column name to title;
+      insert into items values (4, 'd', 10); commit`);
     const lines = await reading.take(4);
     expect(lines).toEqual(["+ items 1,a,", "+ items 2,b,,8", "+ items 3,c,9", "+ items 4,d,10"]);
     const relations = new Set(reading.changes.map(({ relation }) => relation.fingerprint));
@@ -138,7 +141,7 @@ describe.each(versions)("changes of Postgres %i", (version) => {
     expect((await reading.take(5)).at(-1)).toBe("+ things 5,e,1");
   });
 
-  it("cuts a huge transaction into parts of bounded size that share position and mark", async () => {
+  it("cuts a huge transaction into parts that share position and mark (P-23)", async () => {
     const database = await freshDatabase(version);
     await database.exec(items);
     const reading = await opened(database);

@@ -189,11 +189,12 @@ describe.each(versions)("values of Postgres %i", (version) => {
     await database.exec(`${ownTypes} create table kinds (id int primary key, ${columns});
       insert into kinds values (1, ${literals})`);
     await perturb(database);
+    const names = cases.map((_, at) => `c${String(at)}`).join(", ");
     const world = new PostgresWorld(database);
     worlds.push(world);
     const reading = await world.open();
     await database.exec(
-      `set search_path = public; insert into kinds select 2, ${cases.map((_, at) => `c${String(at)}`).join(", ")} from kinds where id = 1`,
+      `set search_path = public; insert into kinds select 2, ${names} from kinds where id = 1`,
     );
     await reading.until(() => reading.changes.length === 1);
     const { rows } = await copyAll(reading, "public.kinds");

@@ -12,7 +12,7 @@ import { findOid, readTables, readTypeNames, readTypes } from "./catalog-rows.js
 import type { CatalogTable } from "./catalog-rows.js";
 import type { RelationMessage } from "./pgoutput.js";
 import type { DescribedTable } from "./row-plan.js";
-import type { SourceCatalog, WantedTable } from "./session.js";
+import type { SourceCatalog, WantedTable } from "./postgres-session.js";
 import { formOf } from "./value-forms.js";
 import type { Form } from "./value-forms.js";
 

@@ -4,7 +4,7 @@ import type { TableDescription } from "./catalog.js";
 import type { CatalogTable } from "./catalog-rows.js";
 import type { ControlConnection, TextRow } from "./control-connection.js";
 import type { PostgresOptions } from "./options.js";
-import { publicationFault } from "./provision.js";
+import { publicationFault } from "./publication.js";
 
 export interface CheckedTables {
   readonly control: ControlConnection;

@@ -4,74 +4,31 @@
  * of the publication, a partition detached) is looked for while it runs: then the session ends, and the
  * next one decides anew.
  */
-import type { Client } from "pg";
 import { sleep } from "../../src/base/abort.js";
-import { AppError } from "../../src/base/errors.js";
-import type { Relation, SourceBatch } from "../../src/model/change.js";
 import { channelMatches } from "../../src/model/channel.js";
 import type { Problem } from "../../src/model/problem.js";
-import type {
-  CopyPower,
-  OpenContext,
-  SourceLag,
-  SourceSession,
-} from "../../src/connector/connector.js";
+import type { SourceSession } from "../../src/connector/connector.js";
 import { ChangeStream } from "./change-stream.js";
 import type { ChangeStreamOptions } from "./change-stream.js";
-import type { Connecting, ConnectionTarget } from "./connection.js";
+import type { ConnectionTarget } from "./connection.js";
 import { ControlConnection } from "./control-connection.js";
-import { judgeHistory, memoText, restoredWhy, unseenOf } from "./history.js";
+import { judgeHistory, restoredWhy } from "./history.js";
 import type { Memo, Proof, SlotFacts, Verdict } from "./history.js";
 import * as provision from "./provision.js";
-import type { ProvisionContext, ProvisionOptions } from "./provision.js";
+import type { ProvisionContext } from "./provision.js";
 import type { RelationMessage } from "./pgoutput.js";
 import { identifySystem } from "./replication-stream.js";
 import type { SystemFacts } from "./replication-stream.js";
-import type { DescribedTable } from "./row-plan.js";
-import { isVisible, SeenTransactions } from "./seen-transactions.js";
-import { lsnOf } from "./wal-position.js";
+import { isVisible } from "./seen-transactions.js";
+import { awaitOlderWriters, providePublication } from "./publication.js";
+import { PostgresSession, slotKey } from "./postgres-session.js";
+import type { Context, SessionParts, Started } from "./postgres-session.js";
+
+/** Longest pause between two looks at who alters a table. */
+const SNAPSHOT_MS = 200;
 
 /** Tables named in the memo, which has its bound; beyond, a table that was out of the publication for a while is not noticed. */
 const MEMO_TABLES_MAX = 20_000;
-
-/** A commit is visible within milliseconds, unless it waits for a standby. */
-const SNAPSHOT_MS = 200;
-
-/** Drift is rare, and what it costs grows with the time it is not seen. */
-const RECONCILE_MS = 60_000;
-
-/** A table that rules read, by its root. */
-export interface WantedTable {
-  readonly oid: string;
-  readonly relation: Relation;
-}
-
-/** Who knows tables, types and values. */
-export interface SourceCatalog {
-  /** What the patterns match now. */
-  load(client: Client, patterns: readonly string[]): Promise<readonly WantedTable[]>;
-  /** The table of a message of the stream, which may be gone or changed by now. */
-  describe(client: Client, message: RelationMessage): Promise<DescribedTable>;
-}
-
-export interface SessionParts {
-  readonly catalog: SourceCatalog;
-  /** Slots that broke in this process, by `slotKey`: the next session replaces them. */
-  readonly broken: Set<string>;
-  readonly copy?: (session: CopyAccess) => CopyPower;
-  readonly reconcileMs?: number;
-}
-
-/** What a copy may use of the session. */
-export interface CopyAccess {
-  /** What the stream has yielded. */
-  readonly seen: SeenTransactions;
-  /** Aborted when the session is closed. */
-  readonly ended: AbortSignal;
-}
-
-type Context = OpenContext<Connecting & ProvisionOptions>;
-
 export async function openSession(context: Context, parts: SessionParts): Promise<SourceSession> {
   const { options, clock, signal } = context;
   const applicationName = `changecast ${context.source}`;
@@ -127,7 +84,7 @@ class Opening {
     const oids = tables.map(({ oid }) => oid);
     // Before anything is created: a slot that is not ours to use must not leave a publication behind.
     const slot = await this.#findSlot();
-    const publication = await provision.providePublication(this.#provision, oids);
+    const publication = await providePublication(this.#provision, oids);
     const memo: Memo = {
       ...{ system: system.system, timeline: system.timeline, publication: publication.oid },
       tables: oids.slice(0, MEMO_TABLES_MAX),
@@ -138,7 +95,7 @@ class Opening {
     const confirmed = await this.#provideSlot(verdict, slot);
     const isKept = verdict.kind === "continues" || !verdict.replace;
     if (isKept && unpublished.length + Number(verdict.kind !== "continues") > 0) {
-      await provision.awaitOlderWriters(this.#provision, publication.oid);
+      await awaitOlderWriters(this.#provision, publication.oid);
     }
     const started = await this.#start(verdict, confirmed);
     return new PostgresSession({
@@ -192,7 +149,7 @@ class Opening {
       ...{ slot: options.slot, publication: options.publication, after, confirmed, proof },
       head: () => control.head(),
       describe: async (message, xid) => {
-        await this.#visible(xid);
+        await this.#settled(message, xid);
         const described = await control.use("reading the catalogue", (client) =>
           catalog.describe(client, message),
         );
@@ -203,158 +160,23 @@ class Opening {
     return new ChangeStream(streaming);
   }
 
-  /** A commit is streamed before snapshots show it: the catalogue must not be older than the change. */
-  async #visible(xid: number): Promise<void> {
+  /**
+   * A commit is streamed before snapshots show it: the catalogue could be older than the change. Who alters
+   * a table holds its lock until snapshots show that; others need not be waited for.
+   */
+  async #settled({ oid }: RelationMessage, xid: number): Promise<void> {
     const { clock, signal } = this.#context;
+    const sql = `select pg_current_snapshot()::text as now, exists (
+        select 1 from pg_locks where relation = $1::int8::oid and granted
+           and mode in ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+           and database = (select oid from pg_database where datname = current_database())
+      )::text as altered`;
     for (let delayMs = 1; ; delayMs = Math.min(delayMs * 2, SNAPSHOT_MS)) {
-      if (isVisible(await snapshotOf(this.#control), xid)) return;
+      const [row] = await this.#control.rows("asking who alters a table", sql, [oid]);
+      if (row?.["altered"] !== "true" || isVisible(row["now"] ?? "", xid)) return;
       await sleep(clock, delayMs, signal);
     }
   }
-}
-
-interface Started {
-  readonly stream: ChangeStream;
-  readonly generation: number;
-  readonly lost: Problem | undefined;
-}
-
-interface SessionState extends Started {
-  readonly context: Context;
-  readonly parts: SessionParts;
-  readonly control: ControlConnection;
-  readonly memo: Memo;
-  readonly relations: readonly Relation[];
-  readonly publication: string;
-}
-
-class PostgresSession implements SourceSession {
-  readonly generation: number;
-  readonly lost: Problem | undefined;
-  readonly relations: readonly Relation[];
-  readonly copy?: CopyPower;
-  readonly #state: SessionState;
-  readonly #memo: Memo;
-  readonly #seen: SeenTransactions;
-  readonly #life = new AbortController();
-  #closing: Promise<void> | undefined;
-
-  constructor(state: SessionState) {
-    const { generation, lost, relations, parts, memo } = state;
-    this.generation = generation;
-    this.lost = lost;
-    this.relations = relations;
-    this.#state = state;
-    this.#memo = memo;
-    // Another history has other transactions: those of the old one might never become visible.
-    const { resume } = state.context;
-    const isSame = resume?.generation === generation;
-    this.#seen = new SeenTransactions(isSame ? unseenOf(resume) : []);
-    const copy = parts.copy?.({ seen: this.#seen, ended: this.#life.signal });
-    if (copy !== undefined) this.copy = this.#hurried(copy);
-  }
-
-  async *read(signal: AbortSignal): AsyncGenerator<SourceBatch> {
-    const { stream, parts, context } = this.#state;
-    // Both tell the stream of their failures.
-    this.#reconcile().catch(() => undefined);
-    this.#forgetVisible().catch(() => undefined);
-    try {
-      for (;;) {
-        const batch = await stream.next(signal);
-        // Before it is yielded: a chunk that is asked for afterwards has to show it.
-        if (batch.kind === "transaction" && batch.part === 0)
-          this.#seen.add(Number(batch.transaction));
-        yield batch;
-      }
-    } catch (error) {
-      if (error instanceof AppError && error.code === "POSTGRES_SLOT_BROKEN") {
-        parts.broken.add(slotKey(context.options));
-      }
-      throw error;
-    }
-  }
-
-  acknowledge(position: string): void {
-    this.#state.stream.acknowledge(position);
-  }
-
-  memo(): string {
-    return memoText({ ...this.#memo, unseen: this.#seen.xids });
-  }
-
-  async lag(position: string): Promise<SourceLag> {
-    const head = await this.#state.control.head();
-    const bytes = position === "" ? 0n : head - lsnOf(position);
-    return { bytes: Math.max(0, Number(bytes)) };
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    this.#life.abort(new Error("closed"));
-    await this.#state.stream.close();
-    await this.#state.control.close();
-  }
-
-  /** The pipeline holds a chunk until the stream has passed its `hi`: an idle server has to be asked. */
-  #hurried(copy: CopyPower): CopyPower {
-    return {
-      estimate: (relation) => copy.estimate(relation),
-      chunk: async (request, signal) => {
-        const chunk = await copy.chunk(request, signal);
-        this.#state.stream.hurry(chunk.hi);
-        return chunk;
-      },
-    };
-  }
-
-  /** Keeps the list of transactions that no snapshot has shown short: it rides in every commit. */
-  async #forgetVisible(): Promise<void> {
-    const { stream, context, control } = this.#state;
-    const { signal } = this.#life;
-    try {
-      for (;;) {
-        await sleep(context.clock, SNAPSHOT_MS, signal);
-        if (this.#seen.count === 0) continue;
-        this.#seen.areVisible(await snapshotOf(control));
-      }
-    } catch (error) {
-      if (!signal.aborted) stream.fail(error);
-    }
-  }
-
-  /** Ends the session when the database is not as it was provided any more. */
-  async #reconcile(): Promise<void> {
-    const { stream, context, parts, control, publication, memo } = this.#state;
-    const { clock, options, source } = context;
-    const { signal } = this.#life;
-    try {
-      for (;;) {
-        await sleep(clock, parts.reconcileMs ?? RECONCILE_MS, signal);
-        const known = { oid: publication, tables: memo.tables };
-        const drift = await provision.publicationDrift(control, options.publication, known);
-        if (drift === undefined) continue;
-        throw new AppError("CONNECTOR_CONNECTION_LOST", `reading the source ${source}: ${drift}`);
-      }
-    } catch (error) {
-      if (!signal.aborted) stream.fail(error);
-    }
-  }
-}
-
-/** One slot of one server, in this process. */
-export function slotKey({ connection, slot }: Connecting & ProvisionOptions): string {
-  return JSON.stringify([connection.host, connection.port, connection.database, slot]);
-}
-
-async function snapshotOf(control: ControlConnection): Promise<string> {
-  const sql = "select pg_current_snapshot()::text as now";
-  const [row] = await control.rows("taking a snapshot", sql);
-  return row?.["now"] ?? "";
 }
 
 async function startOrClose(stream: ChangeStream, signal: AbortSignal): Promise<boolean> {

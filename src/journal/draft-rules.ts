@@ -53,3 +53,12 @@ export function checkEntry(entry: DraftEntry, change: DocumentChange, kind: Chan
   assert(sameBytes(state.body, body), () => `an entry "${op}" of ${channel} has another body`);
   return state.key;
 }
+
+/** Whether a document feeds the same table of the same channels. */
+export function standAlike(old: KeptDocument, now: KeptDocument): boolean {
+  return (
+    old.table === now.table &&
+    old.targets.length === now.targets.length &&
+    old.targets.every(({ channel }, at) => channel === now.targets[at]?.channel)
+  );
+}

@@ -14,10 +14,11 @@ import type { EncodedEntry } from "./block-encoder.js";
 import { docIdOf, docPrefix, feedIdOf, feedTable, prefixOfDoc } from "./document-key.js";
 import type { DocId } from "./document-key.js";
 import { DraftHead } from "./draft-head.js";
-import { checkEntry, withRepairs } from "./draft-rules.js";
+import { checkEntry, standAlike, withRepairs } from "./draft-rules.js";
 import { epochOf } from "./head-state.js";
 import type { HeadState } from "./head-state.js";
 import type { BlockDraft, DocumentChange, DraftEntry } from "./journal.js";
+import type { SpilledDocuments } from "./spilled-documents.js";
 import { SLICE_ROWS, turnOfLoop } from "./turn.js";
 import type { UnitStep } from "./unit.js";
 
@@ -34,13 +35,6 @@ export interface DraftBase {
   schemaOf(table: string): number;
   /** The identity, where a row's key has to shorten it; else "". */
   longIdentity(id: DocId): string;
-}
-
-/** Where a huge unit keeps what it changed and flushed. */
-export interface SpilledDocuments {
-  /** Null: gone. Undefined: the unit did not change it. */
-  get(id: DocId): KeptDocument | null | undefined;
-  forget(prefix: string): Promise<void>;
 }
 
 const empty = new Uint8Array(0);
@@ -351,13 +345,4 @@ export class Draft implements BlockDraft {
     }
     return fed;
   }
-}
-
-/** Whether a document feeds the same table of the same channels. */
-function standAlike(old: KeptDocument, now: KeptDocument): boolean {
-  return (
-    old.table === now.table &&
-    old.targets.length === now.targets.length &&
-    old.targets.every(({ channel }, at) => channel === now.targets[at]?.channel)
-  );
 }

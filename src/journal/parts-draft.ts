@@ -5,7 +5,8 @@ import type { ChannelKind } from "../model/table.js";
 import type { BlockEncoder } from "./block-encoder.js";
 import type { DocId } from "./document-key.js";
 import { Draft } from "./draft.js";
-import type { DraftBase, SpilledDocuments } from "./draft.js";
+import type { DraftBase } from "./draft.js";
+import type { SpilledDocuments } from "./spilled-documents.js";
 import type { AppendFacts, DocumentChange, LogNumber, PartsDraft } from "./journal.js";
 
 /** Where the parts of one unit live until its commit. */

@@ -5,8 +5,11 @@
 import type { LogFields } from "../base/log.js";
 
 /** Names whose values are never written. `key` alone is a word of ours (a document's key) and may be shown. */
-const SECRET_NAME =
-  /^(?:.*[-_])?(?:pass(?:word|wd|phrase)?|secret|token|authorization|cookie|credentials?)$|(?:Password|Secret|Token)$|^api[-_]?key$/i;
+const SECRET_WORD = "(?:pass(?:word|wd|phrase)?|secret|token|authorization|cookie|credentials?)";
+const SECRET_NAME = new RegExp(
+  `^(?:.*[-_])?${SECRET_WORD}$|(?:Password|Secret|Token)$|^api[-_]?key$`,
+  "i",
+);
 
 /** The password inside a URL: `scheme://user:password@host`. */
 const URL_PASSWORD = /([a-z][a-z0-9+.-]*:\/\/[^\s:/@]*):[^\s/]*@/gi;

@@ -14,6 +14,9 @@ import type {
 import type { TableSchema } from "../../src/model/table.js";
 import type { WireEntry } from "../../src/protocol/frames.js";
 import { storeModelContract } from "./store-model.js";
+import { products, orders, feed } from "./store-tables.js";
+
+export { products, orders, feed } from "./store-tables.js";
 
 export type Row = Readonly<Record<string, NaturalValue>>;
 
@@ -26,40 +29,6 @@ export interface StoreSubject {
   again(): Store;
   close(): Promise<void>;
 }
-
-export const products: TableSchema = {
-  table: "products",
-  version: 1,
-  kind: "state",
-  columns: [
-    { name: "id", type: "int" },
-    { name: "name", type: "text" },
-  ],
-  key: ["id"],
-};
-
-export const orders: TableSchema = {
-  table: "order",
-  version: 1,
-  kind: "state",
-  columns: [
-    { name: "shop", type: "text" },
-    { name: "number", type: "int64" },
-    { name: "select", type: "text" },
-  ],
-  key: ["shop", "number"],
-};
-
-export const feed: TableSchema = {
-  table: "feed",
-  version: 1,
-  kind: "events",
-  columns: [
-    { name: "id", type: "int" },
-    { name: "op", type: "text" },
-  ],
-  key: ["id"],
-};
 
 export function batch(channel: string, schema: TableSchema, ...entries: WireEntry[]): EntryBatch {
   return { channel, schema, base: 0, entries };

@@ -37,7 +37,9 @@ for (const version of [18, 15] as const) {
 function sqlOf(write: Write): string {
   if ("insert" in write) {
     const names = Object.keys(write.row).join(", ");
-    const values = Object.values(write.row).map((value) => literal(value)).join(", ");
+    const values = Object.values(write.row)
+      .map((value) => literal(value))
+      .join(", ");
     return `insert into ${write.insert} (${names}) values (${values})`;
   }
   if ("update" in write) {

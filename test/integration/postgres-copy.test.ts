@@ -379,6 +379,27 @@ describe.each(versions)("a commit of Postgres %i that waits for a standby", (ver
     expect(keysOf((await chunk).rows)).toEqual(["[1]", "[2]"]);
     await world.close();
   });
+
+  it("is described by the catalogue that it left, not by the one before (P-19)", async () => {
+    const server = await startPostgres({ version, exclusive: true });
+    servers.push(server);
+    const database = await server.createDatabase("shop");
+    await database.exec("create table items (id int primary key, code int not null)");
+    const world = new PostgresWorld(database);
+    worlds.push(world);
+    const reading = await world.open();
+    await reading.atHead();
+    await waitFor(server, "nobody");
+    const committing = database.exec(`begin; create unique index on items (code);
+      alter table items rename to things; insert into things values (1, 1); commit`);
+    await systemSleep(500);
+    expect(reading.changes).toEqual([]);
+    await waitFor(server, "");
+    await committing;
+    expect(await reading.take(1)).toEqual(["+ things 1,1"]);
+    expect(reading.changes[0]?.relation.uniqueKeys).toEqual([["id"], ["code"]]);
+    await world.close();
+  });
 });
 
 async function waitFor(server: PostgresServer, standby: string): Promise<void> {

@@ -19,7 +19,10 @@ export function bankConfig({ url, slot }: BankSource): string {
   return `
 sources:
   bank: { connector: postgres, url: "${url}", slot: ${slot}, publication: ${slot} }
-rules:
+rules:${bankRules}`;
+}
+
+const bankRules = `
   - name: accounts
     source: bank
     from: public.accounts
@@ -77,7 +80,6 @@ rules:
     as: ledger
     kind: events
 `;
-}
 
 export const bankChannels: readonly string[] = [
   ...numbers(REGIONS).map((region) => `region:${region}`),

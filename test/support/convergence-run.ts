@@ -41,6 +41,9 @@ export interface RunReport {
 
 const BEFORE_START = 40;
 const SETTLE_MS_MAX = 30_000;
+
+/** Written to without faults before the end, so that every run counts money. */
+const COUNTING_MS = 1_000;
 const DIFFERENCES_MAX = 5;
 
 /** Throws an error that says what differs. */
@@ -69,6 +72,7 @@ class ConvergenceRun {
   #proxy: TcpProxy | undefined;
   #isCopied = false;
   #isWriting = true;
+  #chaosEnded: Promise<void> = Promise.resolve();
   #transactions = 0;
   #rolledBack = 0;
   /** Ids of the trail that were there before the program was started, and before its slot was seen. */
@@ -85,10 +89,13 @@ class ConvergenceRun {
     await this.#prepare();
     const writing = [this.#write("a"), this.#write("b")];
     const slotSeen = this.#slotSeen();
+    // Heard where it is awaited.
+    slotSeen.catch(() => undefined);
     this.program.start();
     await this.program.ready();
     for (const device of this.#devices) device.arrive();
     const chaos = this.#chaos();
+    this.#chaosEnded = chaos.catch(() => undefined);
     await slotSeen;
     await chaos;
     this.#isWriting = false;
@@ -126,6 +133,8 @@ class ConvergenceRun {
 
   async close(): Promise<void> {
     this.#isWriting = false;
+    // A server that is being restarted is up again for the next run.
+    await this.#chaosEnded;
     for (const device of this.#devices) await device.close();
     if (process.env["CHANGECAST_KEEP"] === undefined) await this.#program?.close();
     else {
@@ -191,14 +200,20 @@ class ConvergenceRun {
   /** Remembers what the trail held when the slot was surely there. */
   async #slotSeen(): Promise<void> {
     while (this.#isWriting) {
-      const found = await this.database.query(
-        "select 1 from pg_replication_slots where slot_name = $1 and confirmed_flush_lsn is not null",
-        [this.#name],
-      );
-      if (found.length > 0) break;
+      try {
+        const found = await this.database.query(
+          "select 1 from pg_replication_slots where slot_name = $1 and confirmed_flush_lsn is not null",
+          [this.#name],
+        );
+        if (found.length > 0) {
+          this.#trailPerhaps = await this.#trail();
+          return;
+        }
+      } catch (error) {
+        if (!isLostConnection(error)) throw error;
+      }
       await pause(20);
     }
-    this.#trailPerhaps = await this.#trail();
   }
 
   // ---------------------------------------------------------------- writing
@@ -258,7 +273,7 @@ class ConvergenceRun {
 
   async #chaos(): Promise<void> {
     const end = performance.now() + this.#options.ms;
-    const copied = this.#devices[0]?.sync.live().then(() => this.#afterCopy());
+    const copied = this.#untilCopied().catch(() => undefined);
     while (performance.now() < end) {
       await pause(50 + this.#random.below(350));
       await this.#fault();
@@ -271,11 +286,17 @@ class ConvergenceRun {
       device.mend();
       device.arrive();
     }
-    // A device that went away meanwhile waits no more: then the copy's end is seen in `settle`.
-    await Promise.race([copied?.catch(() => undefined), pause(0)]);
+    await copied;
+    // A device that went away meanwhile waited no more.
+    await this.#untilCopied();
+    await pause(COUNTING_MS);
   }
 
-  #afterCopy(): void {
+  /** From then on every transaction of a store keeps what every transaction of the database keeps. */
+  async #untilCopied(): Promise<void> {
+    if (this.#isCopied) return;
+    const [device] = this.#devices;
+    await device?.sync.live();
     this.#isCopied = true;
     this.#tell("copied");
   }

@@ -41,7 +41,7 @@ export class DocumentWorld {
   readonly #disk = new MemoryDisk();
   readonly #random: SeededRandom;
   #journal: MemoryJournal;
-  #documents = new Map<number, Document>();
+  readonly #documents = new Map<number, Document>();
   readonly #history = new Map<number, Documents>();
   #happened = 0;
   #count = 0;

@@ -82,7 +82,10 @@ export function* saveChannel(connection: SqliteConnection, row: ChannelRow): Wor
   const { id, channel, place, ready, newest } = row;
   yield* got(
     connection.run(
-      "INSERT INTO changecast_channels (id, channel, epoch, serial, log, run, ready, newest) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET epoch=excluded.epoch, serial=excluded.serial, log=excluded.log, run=excluded.run, ready=excluded.ready, newest=excluded.newest",
+      `INSERT INTO changecast_channels (id, channel, epoch, serial, log, run, ready, newest)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (id)
+        DO UPDATE SET epoch=excluded.epoch, serial=excluded.serial, log=excluded.log, run=excluded.run, ready=excluded.ready, newest=excluded.newest`,
       [id, channel, place.epoch, place.serial, place.log, place.run, ready ? 1 : 0, newest],
     ),
   );

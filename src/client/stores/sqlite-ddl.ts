@@ -20,9 +20,11 @@ import { got, type Work } from "./work.js";
 export const STORE_FORMAT = 1;
 
 const INTERNAL = `
-CREATE TABLE IF NOT EXISTS changecast_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS changecast_meta (
+  name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS changecast_channels (
-  id INTEGER PRIMARY KEY, channel TEXT NOT NULL UNIQUE, epoch INTEGER NOT NULL, serial INTEGER NOT NULL,
+  id INTEGER PRIMARY KEY, channel TEXT NOT NULL UNIQUE,
+  epoch INTEGER NOT NULL, serial INTEGER NOT NULL,
   log INTEGER NOT NULL, run TEXT NOT NULL, ready INTEGER NOT NULL, newest INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS changecast_tables (
   name TEXT PRIMARY KEY, schema TEXT NOT NULL, physical TEXT NOT NULL, mapped INTEGER NOT NULL,
@@ -118,7 +120,8 @@ function* createMembers(connection: SqliteConnection, table: SqliteTable): Work<
   const names = table.key.map((_, index) => `k${index}`);
   yield* got(
     connection.exec(
-      `CREATE TABLE IF NOT EXISTS ${membersTable(table.schema.table)} (${keys.join(", ")}, channel INTEGER NOT NULL, log INTEGER NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY (${names.join(", ")}, channel)) WITHOUT ROWID`,
+      `CREATE TABLE IF NOT EXISTS ${membersTable(table.schema.table)} (${keys.join(", ")}, channel INTEGER NOT NULL, log INTEGER NOT NULL, idx INTEGER NOT NULL,
+        PRIMARY KEY (${names.join(", ")}, channel)) WITHOUT ROWID`,
     ),
   );
 }

@@ -41,7 +41,8 @@ export function* listMembers(write: Write, table: SqliteTable): Work<SqliteTable
     const held = table.key.map((_, index) => `k${index}`).join(", ");
     yield* got(
       write.connection.run(
-        `INSERT OR REPLACE INTO ${membersTable(table.schema.table)} (${held}, channel, log, idx) SELECT ${keyList(table)}, ?, ?, 0 FROM ${quoted(table.physical)}`,
+        `INSERT OR REPLACE INTO ${membersTable(table.schema.table)} (${held}, channel, log, idx)
+        SELECT ${keyList(table)}, ?, ?, 0 FROM ${quoted(table.physical)}`,
         [sole, log],
       ),
     );
@@ -64,12 +65,12 @@ export function* truncateChannel(
   clock: Clock,
 ): Work<void> {
   const older = "channel=? AND (log, idx) < (?, ?)";
-  yield* release(write, table, id, older, [id, clock.log, clock.index]);
+  yield* release(write, table, { id, condition: older, values: [id, clock.log, clock.index] });
 }
 
 /** The channel lets go of every row. */
 export function* releaseChannel(write: Write, table: SqliteTable, id: number): Work<void> {
-  yield* release(write, table, id, "channel=?", [id]);
+  yield* release(write, table, { id, condition: "channel=?", values: [id] });
   const isSole = table.holding !== "each" && table.holding.sole === id;
   if (isSole) yield* setHolding(write, table, { sole: undefined });
 }
@@ -89,7 +90,7 @@ export function* beginReplace(write: Write, table: SqliteTable, id: number): Wor
 /** Rows that the snapshot did not bring leave the channel. */
 export function* endReplace(write: Write, table: SqliteTable, id: number): Work<void> {
   if (table.holding !== "each") return;
-  yield* release(write, table, id, "channel=? AND log < 0", [id]);
+  yield* release(write, table, { id, condition: "channel=? AND log < 0", values: [id] });
   if (table.mapped) return;
   const members = membersTable(table.schema.table);
   const others = yield* got(
@@ -111,13 +112,19 @@ export function* forgetLater(write: Write, table: SqliteTable, at: number): Work
   );
 }
 
+interface Release {
+  /** Of the channel. */
+  readonly id: number;
+  /** SQL over the memberships, with `values` for its question marks. */
+  readonly condition: string;
+  readonly values: readonly number[];
+}
+
 /** Ends the memberships for which `condition` holds, and the rows that nobody holds then. */
 function* release(
   write: Write,
   table: SqliteTable,
-  id: number,
-  condition: string,
-  values: readonly number[],
+  { id, condition, values }: Release,
 ): Work<void> {
   const { connection } = write;
   const physical = quoted(table.physical);
@@ -133,7 +140,11 @@ function* release(
     );
     deleted = yield* got(
       connection.run(
-        `DELETE FROM ${physical} WHERE (${keyList(table)}) IN (SELECT ${held} FROM ${members} WHERE ${condition}) AND NOT EXISTS (SELECT 1 FROM ${members} AS o WHERE ${same.join(" AND ")} AND NOT (${condition}))`,
+        `DELETE FROM ${physical}
+        WHERE (${keyList(table)}) IN (SELECT ${held} FROM ${members}
+        WHERE ${condition})
+        AND NOT EXISTS (SELECT 1 FROM ${members} AS o
+        WHERE ${same.join(" AND ")} AND NOT (${condition}))`,
         [...values, ...values],
       ),
     );

@@ -12,8 +12,12 @@ import { got, type Work } from "./work.js";
 /** Rows of a staged unit in memory at once. */
 const PAGE_ROWS = 2_000;
 
-const PUT = `INSERT OR REPLACE INTO changecast_staged (channel, name, key, version, serial, log, idx, op, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-const PAGE = `SELECT name, key, version, serial, log, idx, op, body FROM changecast_staged WHERE channel=? AND (name, key) > (?, ?) ORDER BY name, key LIMIT ${PAGE_ROWS}`;
+const PUT = `INSERT OR REPLACE INTO changecast_staged
+        (channel, name, key, version, serial, log, idx, op, body)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+const PAGE = `SELECT name, key, version, serial, log, idx, op, body FROM changecast_staged
+        WHERE channel=? AND (name, key) > (?, ?)
+        ORDER BY name, key LIMIT ${PAGE_ROWS}`;
 
 export function* stageBatch(connection: SqliteConnection, batch: EntryBatch): Work<void> {
   const { schema, channel, base } = batch;

@@ -173,7 +173,10 @@ function tableSql(
   const rows = Math.max(1, Math.min(ROWS_MAX, Math.floor(VALUES_MAX / columns.length)));
   const memberWidth = keys.length + 3;
   const memberRows = Math.max(1, Math.min(ROWS_MAX, Math.floor(VALUES_MAX / memberWidth)));
-  const unlessOlder = ` WHERE NOT EXISTS (SELECT 1 FROM ${members} AS m WHERE ${excluded(keys, "m")} AND (m.log, m.idx) > (SELECT own.log, own.idx FROM ${members} AS own WHERE ${excluded(keys, "own")} AND own.channel=?))`;
+  const unlessOlder = `
+        WHERE NOT EXISTS (SELECT 1 FROM ${members} AS m
+        WHERE ${excluded(keys, "m")} AND (m.log, m.idx) > (SELECT own.log, own.idx FROM ${members} AS own
+        WHERE ${excluded(keys, "own")} AND own.channel=?))`;
   const names = columns.map((column) => quoted(column.physical));
   const rest = names.filter((name) => !keys.includes(name));
   const set = rest.map((name) => `${name}=excluded.${name}`).join(", ");
@@ -182,7 +185,10 @@ function tableSql(
     (rest.length === 0 ? "NOTHING" : `UPDATE SET ${set}${condition}`);
   const memberKeys = keys.map((_, index) => `k${index}`).join(", ");
   const putMembers = (count: number): string =>
-    `INSERT INTO ${members} (${memberKeys}, channel, log, idx) VALUES ${places(count, memberWidth)} ON CONFLICT (${memberKeys}, channel) DO UPDATE SET log=excluded.log, idx=excluded.idx`;
+    `INSERT INTO ${members} (${memberKeys}, channel, log, idx)
+        VALUES ${places(count, memberWidth)}
+        ON CONFLICT (${memberKeys}, channel)
+        DO UPDATE SET log=excluded.log, idx=excluded.idx`;
   // A table of nothing but its key is never updated: no condition, and no value for one.
   const condition = rest.length === 0 ? "" : unlessOlder;
   return {
@@ -197,7 +203,8 @@ function tableSql(
     memberRows,
     putMember: putMembers(1),
     putMembers: putMembers(memberRows),
-    dropMember: `DELETE FROM ${members} WHERE ${keys.map((_, index) => `k${index}=?`).join(" AND ")} AND channel=? AND (log, idx) <= (?, ?)`,
+    dropMember: `DELETE FROM ${members}
+        WHERE ${keys.map((_, index) => `k${index}=?`).join(" AND ")} AND channel=? AND (log, idx) <= (?, ?)`,
   };
 }
 

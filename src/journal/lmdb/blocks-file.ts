@@ -13,7 +13,7 @@ import { encodeDocument, readDocument } from "../document-codec.js";
 import type { DocId } from "../document-key.js";
 import { docKeyOf } from "../document-key.js";
 import { docRowKey, isCut } from "../document-order.js";
-import type { SpilledDocuments } from "../draft.js";
+import type { SpilledDocuments } from "../spilled-documents.js";
 import type { HidingMark } from "../hiding.js";
 import type { Carried } from "../journal-desk.js";
 import type { AppendFacts, CopyStatus, LogNumber } from "../journal.js";

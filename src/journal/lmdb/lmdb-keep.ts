@@ -4,7 +4,7 @@ import { docKeyOf, docPrefix } from "../document-key.js";
 import type { DocId } from "../document-key.js";
 import { docIdOf } from "../document-key.js";
 import { isCut } from "../document-order.js";
-import type { SpilledDocuments } from "../draft.js";
+import type { SpilledDocuments } from "../spilled-documents.js";
 import type { HeadState } from "../head-state.js";
 import type { JournalSettings } from "../journal-settings.js";
 import type { Carried, JournalKeep } from "../journal-desk.js";

@@ -11,7 +11,7 @@ import { showsRow } from "../block-format.js";
 import { docKeyOf, docPrefix, prefixOfDoc } from "../document-key.js";
 import type { DocId } from "../document-key.js";
 import { compareDocRows } from "../document-order.js";
-import type { SpilledDocuments } from "../draft.js";
+import type { SpilledDocuments } from "../spilled-documents.js";
 import type { FinishedUnit } from "../finish-unit.js";
 import type { HeadState } from "../head-state.js";
 import type { ScannedDocument, ScanRequest } from "../journal.js";

@@ -77,7 +77,8 @@ describe("how values lie in the file", () => {
       ),
     );
     const [small, large] = database.all(
-      `SELECT id, typeof(id) AS a, typeof("from") AS b, typeof("a ""b""") AS c, typeof(c) AS d, typeof(d) AS e, typeof(e) AS f, f AS g FROM "odd ""name"" select" ORDER BY id`,
+      `SELECT id, typeof(id) AS a, typeof("from") AS b, typeof("a ""b""") AS c, typeof(c) AS d,
+       typeof(d) AS e, typeof(e) AS f, f AS g FROM "odd ""name"" select" ORDER BY id`,
     );
     expect(large).toEqual({
       id: BigInt(big),
@@ -278,15 +279,15 @@ describe("failures in the middle", () => {
       (_, id): [number, number, number, "i", number, string] => [id + 1, 1, id, "i", id, "x"],
     );
     await store.apply(tea());
-    let isDone = false;
+    const progress = { isDone: false };
     const reading = (async () => {
-      while (!isDone) {
+      while (!progress.isDone) {
         seen.add(Number(database.all("SELECT count(*) AS n FROM products")[0]?.["n"]));
         await Promise.resolve();
       }
     })();
     await store.apply(unit(2, [step("a", 9)], batch("a", products, ...entries)));
-    isDone = true;
+    progress.isDone = true;
     await reading;
     expect([...seen].every((count) => count === 1 || count === 5_000)).toBe(true);
   });

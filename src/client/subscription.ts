@@ -200,9 +200,10 @@ export class HandlerSubscription implements Subscription, FeedSink {
   }
 
   async #stop(): Promise<void> {
+    // First: whoever waits for channels is told of the end, not that none is missing any more.
+    this.#follower.stop();
     await this.#feed.stop();
     this.#wire.leave(this.#feed);
-    this.#follower.stop();
     this.#ended(this);
   }
 }

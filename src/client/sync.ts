@@ -325,9 +325,10 @@ export class StoreSync implements Sync, FeedSink {
   }
 
   async #stop(): Promise<void> {
+    // First: whoever waits for channels is told of the end, not that none is missing any more.
+    this.#follower.stop();
     await this.#feed.stop();
     this.#wire.leave(this.#feed);
-    this.#follower.stop();
     for (const waiting of this.#leaving.values()) for (const resolve of waiting) resolve();
     await this.#store.close();
     inUse.delete(this.#store);

@@ -46,7 +46,7 @@ const retention = z.strictObject({
   events: z
     .strictObject({
       age: duration.default("7d").meta({ description: "Entries older than this go." }),
-      bytes: size.default("10GiB").meta({ description: "Over all `events` channels." }),
+      bytes: size.default("10GiB").meta({ description: "Of each `events` channel." }),
       count: count(1, 1_000_000_000)
         .default(1_000_000)
         .meta({ description: "Entries that each channel keeps." }),

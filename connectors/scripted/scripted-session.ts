@@ -21,6 +21,8 @@ export class ScriptedSession implements SourceSession {
   readonly #name: string;
   readonly #patterns: readonly string[];
   readonly #connection: number;
+  /** That of the connection: the source may have lost it since. */
+  readonly #history: string;
   #position: string;
 
   constructor(source: ScriptedSource, context: OpenContext<unknown>) {
@@ -33,6 +35,7 @@ export class ScriptedSession implements SourceSession {
     this.#name = context.source;
     this.#patterns = context.relations;
     this.#connection = source.connect();
+    this.#history = source.history;
     this.#position = isOurs && resume !== undefined ? resume.position : source.slot;
     this.relations = source.relations.filter(({ name }) => this.#isWanted(name));
     this.copy = {
@@ -69,7 +72,7 @@ export class ScriptedSession implements SourceSession {
   }
 
   memo(): string {
-    return this.#source.history;
+    return this.#history;
   }
 
   async lag(position: string): Promise<SourceLag> {

@@ -75,8 +75,12 @@ export class Environment {
       });
       this.#fence = readOnly ? undefined : this.#openFence();
     } catch (error) {
-      const message = `opening ${path}: ${errorText(error)}`;
-      throw new AppError("JOURNAL_UNREADABLE", message, { cause: error });
+      const text = errorText(error);
+      const isDamaged = /MDB_(?:CORRUPTED|INVALID|PAGE_NOTFOUND|PANIC|BAD_)|corrupt|damaged/i.test(
+        text,
+      );
+      const code = isDamaged ? "JOURNAL_DAMAGED" : "JOURNAL_UNREADABLE";
+      throw new AppError(code, `opening ${path}: ${text}`, { cause: error });
     }
   }
 

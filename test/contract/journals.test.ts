@@ -1,0 +1,90 @@
+/** Both journals keep the contract; the one on disk refuses folders that are not its own. */
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemClock, systemRandom } from "../../src/base/clock.js";
+import { openLmdbJournal, readParked } from "../../src/journal/lmdb/lmdb-journal.js";
+import type { LmdbJournal } from "../../src/journal/lmdb/lmdb-journal.js";
+import { MemoryDisk } from "../../src/journal/memory/memory-disk.js";
+import { openMemoryJournal } from "../../src/journal/memory/memory-journal.js";
+import { journalContract } from "./journal.contract.js";
+
+const newFolder = (): string => mkdtempSync(join(tmpdir(), "changecast-journal-"));
+
+function open(folder: string): Promise<LmdbJournal> {
+  const around = { clock: systemClock, random: systemRandom, pid: process.pid, mapGib: 1 };
+  return openLmdbJournal({ folder, ...around });
+}
+
+journalContract("memory", () => {
+  const disk = new MemoryDisk();
+  return { open: async () => openMemoryJournal({ disk }), remove: () => undefined };
+});
+
+journalContract("lmdb", () => {
+  const folder = newFolder();
+  return {
+    open: () => open(join(folder, "journal")),
+    remove: () => {
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+});
+
+describe("a journal's folder", () => {
+  let folder: string;
+
+  beforeEach(() => {
+    folder = newFolder();
+  });
+
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const code = async (work: () => unknown): Promise<unknown> => {
+    try {
+      await work();
+      return "nothing";
+    } catch (error) {
+      return (error as { code?: unknown }).code;
+    }
+  };
+
+  it("is written by one process at a time", async () => {
+    const journal = await open(folder);
+    expect(await code(() => open(folder))).toBe("JOURNAL_IN_USE");
+    await journal.close();
+    await (await open(folder)).close();
+  });
+
+  it("is not taken where it holds something else", async () => {
+    writeFileSync(join(folder, "photo.jpg"), "x");
+    expect(await code(() => open(folder))).toBe("JOURNAL_FOREIGN");
+  });
+
+  it("is refused when a newer version wrote it", async () => {
+    writeFileSync(join(folder, "journal.json"), '{"changecast":"journal","format":2}');
+    expect(await code(() => open(folder))).toBe("JOURNAL_NEWER");
+  });
+
+  it.each(["blocks.mdb", "derived.mdb"])("is refused when %s was cut off", async (file) => {
+    const journal = await open(folder);
+    const columns = [{ name: "id", type: "int" as const }];
+    journal.schemaVersion("t", { kind: "state", columns, key: ["id"] });
+    await journal.append(journal.block(), { positions: new Map(), facts: new Map([["f", "1"]]) });
+    await journal.close();
+    truncateSync(join(folder, file), 5_000);
+    expect(await code(() => open(folder))).toBe("JOURNAL_DAMAGED");
+  });
+
+  it("is refused when its format cannot be read", async () => {
+    writeFileSync(join(folder, "journal.json"), "{");
+    expect(await code(() => open(folder))).toBe("JOURNAL_DAMAGED");
+  });
+
+  it("is missed where there is none to read parked documents from", async () => {
+    expect(await code(() => readParked(folder))).toBe("JOURNAL_MISSING");
+  });
+});

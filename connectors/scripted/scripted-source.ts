@@ -56,6 +56,7 @@ export class ScriptedSource {
   #log: LoggedTransaction[] = [];
   #count = 0;
   #history = 1;
+  readonly #bornAt: number;
   /** Where the reader's place stands; undefined before the first open. */
   #slot: string | undefined;
   #connection = 0;
@@ -65,6 +66,7 @@ export class ScriptedSource {
     const { tables, rows = {}, script, clock = systemClock, partCount = PART_COUNT } = options;
     this.partCount = partCount;
     this.#clock = clock;
+    this.#bornAt = clock.now();
     for (const definition of tables)
       this.#tables.set(definition.name, new ScriptedTable(definition));
     for (const [name, list] of Object.entries(rows)) {
@@ -77,9 +79,9 @@ export class ScriptedSource {
     return positionText(this.#count);
   }
 
-  /** Names one unbroken run of positions. */
+  /** Names one unbroken run of positions: of this source object, so of this process. */
   get history(): string {
-    return String(this.#history);
+    return `${this.#bornAt}/${this.#history}`;
   }
 
   /** Transactions that are kept for the reader. */

@@ -7,6 +7,8 @@ import type { SourcePosition } from "../../src/model/position.js";
 export interface JournalSubject {
   /** Opens it, or opens it again after a close, with what it held. */
   open(): Promise<JournalWriter>;
+  /** Carries `work` out, and forgets the deletions it made. */
+  forget(journal: JournalWriter, work: () => Promise<void>): Promise<void>;
   remove(): void;
 }
 
@@ -170,6 +172,34 @@ export function journalContract(name: string, create: () => JournalSubject): voi
       await putRow(draft, { id: 1, value: "x", channels: ["a"], op: "u", schema, ruleVersion: 2 });
       await journal.append(draft, nothing);
       expect(await entries(journal, "a")).toEqual(["3u1,x"]);
+    });
+
+    it("reads content page by page past a floor that was there when the reading began", async () => {
+      await block(...Array.from({ length: 6 }, (_, id): [number, string] => [id, "x"]));
+      await block([5, "xx", ["a"], "u"]);
+      await subject.forget(journal, async () => {
+        const draft = journal.block();
+        const key = { rule: "rule", relation: "t", identity: "[4]" };
+        await draft.prepare([key]);
+        const entry = { channel: "a", kind: "state", op: "d", table: "t", schema } as const;
+        const gone = {
+          document: key,
+          state: null,
+          entries: [{ ...entry, body: Buffer.from("4") }],
+        };
+        draft.put(gone);
+        await journal.append(draft, nothing);
+      });
+      const [first] = (await journal.reader.read([{ channel: "a", after: 0 }], 1)).channels;
+      expect(first).toMatchObject({ belowFloor: false, reached: 1 });
+      const floor = first?.floor ?? 0;
+      expect(floor).toBe(8);
+      const read = async (more: { floor?: number }) =>
+        (await journal.reader.read([{ channel: "a", after: 1, ...more }], 10_000)).channels[0];
+      expect(await read({})).toMatchObject({ belowFloor: true });
+      const rest = await read({ floor });
+      expect(rest).toMatchObject({ belowFloor: false, reached: 8, atHead: true });
+      expect(rest?.entries.map(({ serial }) => serial)).toEqual([2, 3, 4, 7]);
     });
 
     it("tells live sessions what came, and whom a place belongs to", async () => {

@@ -8,24 +8,43 @@ import { openLmdbJournal, readParked } from "../../src/journal/lmdb/lmdb-journal
 import type { LmdbJournal } from "../../src/journal/lmdb/lmdb-journal.js";
 import { MemoryDisk } from "../../src/journal/memory/memory-disk.js";
 import { openMemoryJournal } from "../../src/journal/memory/memory-journal.js";
+import type { JournalWriter } from "../../src/journal/journal.js";
 import { journalContract } from "./journal.contract.js";
+
+/** Log numbers get a time once a minute: whoever forgets lets one pass. */
+let passedMs = 0;
+const clock = { ...systemClock, now: () => systemClock.now() + passedMs };
+
+/** Deletions are old at once. */
+const forgetful = { tombstonesAgeMs: -60_000 };
+
+async function forget(journal: JournalWriter, work: () => Promise<void>): Promise<void> {
+  passedMs += 61_000;
+  await work();
+  await (journal as LmdbJournal).retain();
+}
 
 const newFolder = (): string => mkdtempSync(join(tmpdir(), "changecast-journal-"));
 
 function open(folder: string): Promise<LmdbJournal> {
-  const around = { clock: systemClock, random: systemRandom, pid: process.pid, mapGib: 1 };
-  return openLmdbJournal({ folder, ...around });
+  const around = { clock, random: systemRandom, pid: process.pid, mapGib: 1 };
+  return openLmdbJournal({ folder, ...around, settings: forgetful });
 }
 
 journalContract("memory", () => {
   const disk = new MemoryDisk();
-  return { open: async () => openMemoryJournal({ disk }), remove: () => undefined };
+  return {
+    open: async () => openMemoryJournal({ disk, clock, settings: forgetful }),
+    forget,
+    remove: () => undefined,
+  };
 });
 
 journalContract("lmdb", () => {
   const folder = newFolder();
   return {
     open: () => open(join(folder, "journal")),
+    forget,
     remove: () => {
       rmSync(folder, { recursive: true, force: true });
     },
@@ -45,6 +64,7 @@ describe("a journal's folder", () => {
 
   const code = async (work: () => unknown): Promise<unknown> => {
     try {
+      passedMs += 61_000;
       await work();
       return "nothing";
     } catch (error) {

@@ -47,7 +47,7 @@ describe.each<PostgresVersion>(versions)("on Postgres %d", (version) => {
       try {
         const report = await runConvergence({ seed, server, mayRestart, ms: RUN_MS });
         expect(report.transactions).toBeGreaterThan(100);
-        expect(report.counted).toBeGreaterThan(20);
+        expect(report.counted).toBeGreaterThan(5);
       } catch (error) {
         const again = `CHANGECAST_SEEDS=${String(seed)} npm test -- test/integration/convergence.test.ts`;
         const reason = error instanceof Error ? error.message : String(error);

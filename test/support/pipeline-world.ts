@@ -85,7 +85,7 @@ export class PipelineWorld {
     };
     this.#source = new ScriptedSource({ tables: [items, notes], rows, partCount: 3 });
     const connector = createScriptedConnector(new Map([["shop", this.#source]]));
-    this.#connector = connector as Connector;
+    this.#connector = connector;
     if (kind === "memory") {
       const disk = new MemoryDisk();
       this.#open = async () => openMemoryJournal({ disk, random });

@@ -7,7 +7,7 @@ import type { ChannelKind } from "../../model/table.js";
 import { showsRow } from "../block-format.js";
 import type { DocId } from "../document-key.js";
 import type { Hiding } from "../hiding.js";
-import type { LapChannel, LogNumber } from "../journal.js";
+import type { LapChannel, LogNumber, ReadRequest } from "../journal.js";
 import type { LapBudget } from "../lap-budget.js";
 import type { Overlay } from "../overlay.js";
 import { rowOf } from "../overlay-channel.js";
@@ -55,10 +55,12 @@ export class ChannelView {
   }
 
   /** What a lap brings of the entries above `after`. */
-  lap(after: number, budget: LapBudget): LapChannel {
+  lap(request: Pick<ReadRequest, "after" | "floor">, budget: LapBudget): LapChannel {
+    const { after } = request;
     const { name: channel, epoch, floor, serial } = this;
     const told = { channel, epoch, floor };
-    const isBelow = after < floor && (this.kind === "events" || after > 0);
+    const hasRisen = request.floor === undefined || floor > request.floor;
+    const isBelow = after < floor && hasRisen && (this.kind === "events" || after > 0);
     if (isBelow || after > serial) {
       return { ...told, belowFloor: true, entries: [], reached: after, atHead: false };
     }

@@ -96,7 +96,7 @@ export class DerivedFile {
   }
 
   /**
-   * Calls `see` for every row whose key begins with `prefix`, in slices, with `between` after each: rows may
+   * Calls `see` for every row whose key begins with `prefix` (empty: for every row), in slices, with `between` after each: rows may
    * change there.
    */
   async eachUnder(
@@ -105,7 +105,8 @@ export class DerivedFile {
     see: (row: Row) => void,
     between: () => Promise<void> = turnOfLoop,
   ): Promise<void> {
-    let range: RowRange = { start: prefix, end: endOf(prefix), limit: SLICE_ROWS };
+    const under = prefix.length === 0 ? {} : { start: prefix, end: endOf(prefix) };
+    let range: RowRange = { ...under, limit: SLICE_ROWS };
     for (;;) {
       let count = 0;
       let last: Buffer | undefined;

@@ -66,7 +66,7 @@ export class DerivedQueue {
     if (this.#isDraining) return;
     this.#isDraining = true;
     this.#drain().catch((error: unknown) => {
-      this.#fail(error);
+      this.fail(error);
     });
   }
 
@@ -161,7 +161,7 @@ export class DerivedQueue {
     try {
       await this.#writeBack.units(fold(units));
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
       throw error;
     }
     this.#units = this.#units.slice(count);
@@ -172,7 +172,8 @@ export class DerivedQueue {
     this.#wake();
   }
 
-  #fail(error: unknown): void {
+  /** Nothing is written from now on; whoever asks gets the first error. */
+  fail(error: unknown): void {
     this.#failed ??= { error };
     this.#wake();
   }

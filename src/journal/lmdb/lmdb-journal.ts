@@ -115,8 +115,10 @@ async function begin(
   const reader = new LmdbReader({ file, overlay, released, clock, heldBytesMax });
   const retention = new Retention({ blocks, file, queue, settings, clock });
   const life = new AbortController();
-  // What makes it fail makes the next append fail too, and that one is heard.
-  const retaining = retention.run(life.signal).catch(() => undefined);
+  // A failure ends the journal's writing: the next append tells it.
+  const retaining = retention.run(life.signal).catch((error: unknown) => {
+    queue.fail(error);
+  });
   const keep = new LmdbKeep({
     ...{ blocks, file, overlay, queue, released, reader, settings },
     onBlock: (at, bytes) => {

@@ -18,6 +18,7 @@ import type {
   HistoryRequest,
   JournalReader,
   Lap,
+  LapChannel,
   LiveRange,
   LogNumber,
   Notice,
@@ -174,10 +175,7 @@ export class LmdbReader implements JournalReader {
       const lap = readLap(wanted, budget, view());
       const isDue = lap.channels.some(({ atHead, belowFloor }) => !atHead && !belowFloor);
       if (!budget.isOver || !budget.isEmpty || !isDue) return lap;
-      wanted = wanted.map(({ channel, after }, at) => {
-        const reached = lap.channels[at]?.reached ?? after;
-        return { channel, after: reached };
-      });
+      wanted = wanted.map((request, at) => goOn(request, lap.channels[at]));
       await turnOfLoop();
     }
   }
@@ -190,9 +188,17 @@ export class LmdbReader implements JournalReader {
   }
 }
 
+/** The request where it got to. What began at 0 passes serials below the floor that it found. */
+function goOn(request: ReadRequest, part: LapChannel | undefined): ReadRequest {
+  const { channel, after } = request;
+  const floor = request.floor ?? (after === 0 ? part?.floor : undefined);
+  const reached = { channel, after: part?.reached ?? after };
+  return floor === undefined ? reached : { ...reached, floor };
+}
+
 function readLap(requests: readonly ReadRequest[], budget: LapBudget, view: View): Lap {
-  const channels = requests.map(({ channel, after }) => {
-    return new ChannelView(channel, view).lap(after, budget);
+  const channels = requests.map((request) => {
+    return new ChannelView(request.channel, view).lap(request, budget);
   });
   const isMerging = view.file.number(MetaKey.merging, view.snapshot) > 0;
   const complete = !isMerging && channels.every(({ atHead, belowFloor }) => atHead && !belowFloor);

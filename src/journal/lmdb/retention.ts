@@ -64,6 +64,7 @@ export class Retention {
   /** Everything once. */
   async enforce(): Promise<void> {
     const { queue, settings } = this.#parts;
+    await queue.flush();
     await queue.turn(() => this.#events(settings));
     await queue.turn(() => this.#tombstones(this.#logBefore(settings.tombstonesAgeMs)));
     await this.#trimBlocks(settings);

@@ -141,11 +141,13 @@ export class MemoryReader implements JournalReader {
     return { log, complete, channels };
   }
 
-  #read({ channel, after }: ReadRequest, budget: LapBudget, log: LogNumber): LapChannel {
+  #read(request: ReadRequest, budget: LapBudget, log: LogNumber): LapChannel {
+    const { channel, after } = request;
     const head = this.#head(channel, log) ?? { kind: "state", epoch: 0, serial: 0, floor: 0 };
     const { epoch, floor, serial } = head;
     const told = { channel, epoch, floor };
-    const isBelow = after < floor && (head.kind === "events" || after > 0);
+    const hasRisen = request.floor === undefined || floor > request.floor;
+    const isBelow = after < floor && hasRisen && (head.kind === "events" || after > 0);
     if (isBelow || after > serial) {
       return { ...told, belowFloor: true, entries: [], reached: after, atHead: false };
     }

@@ -95,7 +95,7 @@ export class BrokerWorld {
 }
 
 /** Waits until `test` holds, looking every few milliseconds: for what no frame tells. */
-export async function eventually(test: () => boolean, withinMs = 5_000): Promise<void> {
+export async function eventually(test: () => boolean, withinMs = 20_000): Promise<void> {
   const until = performance.now() + withinMs;
   while (!test()) {
     if (performance.now() > until) throw new Error("it did not happen in time");

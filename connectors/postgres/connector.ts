@@ -10,7 +10,14 @@ import { parsePosition } from "./wal-position.js";
 
 export const connector: Connector<PostgresOptions> = createPostgresConnector();
 
-export function createPostgresConnector(): Connector<PostgresOptions> {
+export interface PostgresConnectorSettings {
+  /** How often it looks for what the stream does not tell. */
+  readonly reconcileMs?: number;
+}
+
+export function createPostgresConnector(
+  settings: PostgresConnectorSettings = {},
+): Connector<PostgresOptions> {
   /** Slots that could not be read: the next session replaces them. */
   const broken = new Set<string>();
   return {
@@ -20,7 +27,7 @@ export function createPostgresConnector(): Connector<PostgresOptions> {
     open: (context) => {
       const { options: connecting, source, clock } = context;
       return openSession(context, {
-        ...{ catalog, broken },
+        ...{ catalog, broken, ...settings },
         copy: (access) => copyPower({ connecting, source, clock, ...access }),
       });
     },

@@ -11,6 +11,7 @@ import type { Problem } from "../../src/model/problem.js";
 import type {
   CopyPower,
   OpenContext,
+  Partition,
   SourceLag,
   SourceSession,
 } from "../../src/connector/connector.js";
@@ -19,19 +20,20 @@ import type { Connecting } from "./connection.js";
 import type { ControlConnection } from "./control-connection.js";
 import { memoText, unseenOf } from "./history.js";
 import type { Memo } from "./history.js";
+import { partitionsDrift, readPartitions } from "./partitions.js";
+import type { Partitions } from "./partitions.js";
 import type { ProvisionOptions } from "./provision.js";
 import type { RelationMessage } from "./pgoutput.js";
 import type { DescribedTable } from "./row-plan.js";
 import { SeenTransactions } from "./seen-transactions.js";
-import { lsnOf } from "./wal-position.js";
-
 import { publicationDrift } from "./publication.js";
+import { lsnOf } from "./wal-position.js";
 
 /** A commit is visible within milliseconds, unless it waits for a standby. */
 const SNAPSHOT_MS = 200;
 
 /** Drift is rare, and what it costs grows with the time it is not seen. */
-const RECONCILE_MS = 60_000;
+const RECONCILE_MS = 15_000;
 
 /** A table that rules read, by its root. */
 export interface WantedTable {
@@ -76,7 +78,8 @@ export interface SessionState extends Started {
   readonly parts: SessionParts;
   readonly control: ControlConnection;
   readonly memo: Memo;
-  readonly relations: readonly Relation[];
+  readonly tables: readonly WantedTable[];
+  readonly partitions: Partitions;
   readonly publication: string;
 }
 
@@ -84,6 +87,7 @@ export class PostgresSession implements SourceSession {
   readonly generation: number;
   readonly lost: Problem | undefined;
   readonly relations: readonly Relation[];
+  readonly partitions: ReadonlyMap<string, readonly Partition[]>;
   readonly copy?: CopyPower;
   readonly #state: SessionState;
   readonly #memo: Memo;
@@ -92,10 +96,16 @@ export class PostgresSession implements SourceSession {
   #closing: Promise<void> | undefined;
 
   constructor(state: SessionState) {
-    const { generation, lost, relations, parts, memo } = state;
+    const { generation, lost, tables, partitions, parts, memo } = state;
     this.generation = generation;
     this.lost = lost;
-    this.relations = relations;
+    this.relations = tables.map(({ relation }) => relation);
+    const isWatched = ({ oid }: WantedTable): boolean => partitions.has(oid);
+    this.partitions = new Map(
+      tables
+        .filter(isWatched)
+        .map(({ oid, relation }) => [relation.name, partitions.get(oid) ?? []]),
+    );
     this.#state = state;
     this.#memo = memo;
     // Another history has other transactions: those of the old one might never become visible.
@@ -183,14 +193,17 @@ export class PostgresSession implements SourceSession {
 
   /** Ends the session when the database is not as it was provided any more. */
   async #reconcile(): Promise<void> {
-    const { stream, context, parts, control, publication, memo } = this.#state;
+    const { stream, context, parts, control, publication, memo, partitions } = this.#state;
     const { clock, options, source } = context;
     const { signal } = this.#life;
+    const oids = this.#state.tables.map(({ oid }) => oid);
     try {
       for (;;) {
         await sleep(clock, parts.reconcileMs ?? RECONCILE_MS, signal);
         const known = { oid: publication, tables: memo.tables };
-        const drift = await publicationDrift(control, options.publication, known);
+        const drift =
+          (await publicationDrift(control, options.publication, known)) ??
+          partitionsDrift(partitions, await readPartitions(control, oids));
         if (drift === undefined) continue;
         throw new AppError("CONNECTOR_CONNECTION_LOST", `reading the source ${source}: ${drift}`);
       }

@@ -15,6 +15,7 @@ import { ControlConnection } from "./control-connection.js";
 import { judgeHistory, restoredWhy } from "./history.js";
 import type { Memo, Proof, SlotFacts, Verdict } from "./history.js";
 import * as provision from "./provision.js";
+import { readPartitions } from "./partitions.js";
 import type { ProvisionContext } from "./provision.js";
 import type { RelationMessage } from "./pgoutput.js";
 import { identifySystem } from "./replication-stream.js";
@@ -97,10 +98,12 @@ class Opening {
     if (isKept && unpublished.length + Number(verdict.kind !== "continues") > 0) {
       await awaitOlderWriters(this.#provision, publication.oid);
     }
+    // Before the stream: what comes and goes later is seen as a difference.
+    const partitions = await readPartitions(this.#control, oids);
     const started = await this.#start(verdict, confirmed);
     return new PostgresSession({
       ...{ context: this.#context, parts: this.#parts, control: this.#control },
-      ...{ memo, relations: tables.map(({ relation }) => relation), publication: publication.oid },
+      ...{ memo, tables, partitions, publication: publication.oid },
       ...started,
     });
   }

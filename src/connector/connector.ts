@@ -54,6 +54,8 @@ export interface SourceSession {
   readonly lost: Problem | undefined;
   /** What the patterns match now. Relations that appear later come with their first change. */
   readonly relations: readonly Relation[];
+  /** By relation: all of its partitions now, where rows can come and go with them unseen by the stream. A session that sees them change ends. */
+  readonly partitions?: ReadonlyMap<string, readonly Partition[]>;
   /** Batches after the journal's position, in commit order, until the signal (it may end or throw the reason) or a failure. Called once. Asking for the next batch is the flow control. Begins with an idle batch where nothing is waiting. */
   read(signal: AbortSignal): AsyncIterable<SourceBatch>;
   /** Everything up to `position` is durable with us (I1). Never waits, never throws; may be called with older positions. */
@@ -66,6 +68,15 @@ export interface SourceSession {
   readonly copy?: CopyPower;
   /** Ends the connection. May be called twice. */
   close(): Promise<void>;
+}
+
+export interface Partition {
+  /** Another one whenever the partition was attached anew. */
+  readonly id: string;
+  /** As `RowChange.leaf`. */
+  readonly leaf: string;
+  /** False: it held no rows when it became a partition, so that every one has come, or will come, by the stream. */
+  mayHaveBegunWithRows(): Promise<boolean>;
 }
 
 export interface SourceLag {

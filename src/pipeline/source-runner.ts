@@ -11,6 +11,7 @@ import { supervise } from "../base/supervise.js";
 import type { SourceLag, SourceSession } from "../connector/connector.js";
 import { guardConnector } from "../connector/guard.js";
 import type { CopyStatus, JournalWriter } from "../journal/journal.js";
+import type { KeptDocument } from "../model/document.js";
 import type { SourcePosition } from "../model/position.js";
 import type { Rule } from "../rules/rule.js";
 import type { Committer } from "./committer.js";
@@ -18,6 +19,7 @@ import { Copier } from "./copier.js";
 import { FairLock } from "./fair-lock.js";
 import type { PipelineMetrics } from "./metrics.js";
 import { pairFact, pairFacts, parsePair, relationOfPair } from "./pair.js";
+import { comparePartitions, partitionFact, partitionText } from "./partition-record.js";
 import type { PipelineSource } from "./pipeline.js";
 import type { PipelineSettings } from "./pipeline-settings.js";
 import { Removal } from "./removal.js";
@@ -199,7 +201,7 @@ export class SourceRunner {
       for (const { rule, relation } of clears) {
         await removal.sweep({ rule, relation, isGone: () => true });
       }
-      const facts = new Map<string, null>();
+      const facts = await this.#comparePartitions(session, rules, removal);
       for (const { rule, relation } of rules.vanished(session.relations)) {
         this.#log.warn("relation.vanished", { rule: rule.name, relation });
         await removal.sweep({ rule, relation, isGone: () => true });
@@ -209,6 +211,36 @@ export class SourceRunner {
     } finally {
       await removal.discard();
     }
+  }
+
+  /** Rows that went with a partition go; where rows may have come with one, the relation is copied again. */
+  async #comparePartitions(
+    { partitions: found }: SourceSession,
+    rules: SourceRules,
+    removal: Removal,
+  ): Promise<Map<string, string | null>> {
+    const { journal, source } = this.#options;
+    const facts = new Map<string, string | null>();
+    for (const [relation, partitions] of found ?? []) {
+      const name = partitionFact(source.name, relation);
+      const known = journal.fact(name);
+      const now = partitionText(partitions);
+      if (known === now) continue;
+      facts.set(name, now);
+      const { remaining, isUnknown } = await comparePartitions(known, partitions);
+      const count = partitions.length;
+      this.#log.info("partitions.changed", { relation, count, isCopied: isUnknown });
+      const isGone = ({ leaf }: KeptDocument): boolean =>
+        leaf !== "" && remaining?.has(leaf) === false;
+      for (const pair of rules.find(relation)?.pairs ?? []) {
+        const { rule } = pair;
+        if (remaining !== undefined) await removal.sweep({ rule, relation, isGone });
+        if (!isUnknown) continue;
+        pair.restart(false);
+        facts.set(...pair.fact);
+      }
+    }
+    return facts;
   }
 
   async #pollLag(session: SourceSession, intake: SourceIntake, signal: AbortSignal): Promise<void> {

@@ -230,8 +230,11 @@ export class ChangeStream {
     this.#later("tick", TICK_MS, () => {
       this.#tick();
     });
-    const silentMs = this.#options.clock.monotonic() - this.#lastHeardAt;
-    if (silentMs > SILENCE_MAX_MS && !this.#queue.isPaused) {
+    const now = this.#options.clock.monotonic();
+    // While we do not listen, nobody is silent.
+    if (this.#queue.isPaused || this.#isDescribing) this.#lastHeardAt = now;
+    const silentMs = now - this.#lastHeardAt;
+    if (silentMs > SILENCE_MAX_MS) {
       const seconds = String(Math.round(silentMs / 1_000));
       const message = `reading the slot ${this.#options.slot}: nothing came for ${seconds} s`;
       this.fail(new AppError("CONNECTOR_CONNECTION_LOST", message));

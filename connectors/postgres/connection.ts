@@ -59,6 +59,8 @@ export interface ConnectionTarget {
 /** What every part that connects needs of the options. */
 export interface Connecting {
   readonly connection: ConnectionTarget;
+  /** A statement that takes longer fails, and its connection is of no use any more. */
+  readonly queryTimeoutMs?: number;
 }
 
 /**
@@ -71,8 +73,12 @@ export async function connect(
   applicationName: string,
   replication?: "database",
 ): Promise<Client> {
-  const { connection } = options;
-  const connecting = connectAsTold(connection, applicationName, replication);
+  const { connection, queryTimeoutMs } = options;
+  const more: ClientConfig & { replication?: string } = {};
+  if (queryTimeoutMs !== undefined) more.query_timeout = queryTimeoutMs;
+  // The driver takes it, its types do not know it.
+  if (replication !== undefined) more.replication = replication;
+  const connecting = connectAsTold(connection, applicationName, more);
   try {
     return await raceAbort(connecting, signal, (late) => {
       endClient(late).catch(() => undefined);
@@ -157,10 +163,8 @@ const textOnly: CustomTypesConfig = { getTypeParser: () => (text: unknown) => te
 async function connectAsTold(
   target: ConnectionTarget,
   name: string,
-  replication: "database" | undefined,
+  more: ClientConfig,
 ): Promise<Client> {
-  // The driver takes it, its types do not know it.
-  const more = replication === undefined ? {} : { replication };
   try {
     return await connectOnce({ ...clientConfig(target, name), ...more });
   } catch (error) {

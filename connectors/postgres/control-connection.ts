@@ -2,15 +2,14 @@
  * The ordinary connection beside the stream: asks where the log stands and what a table looks like, one
  * statement at a time. It breaks with the first failure, and the session with it.
  */
-import type { Client, QueryConfig } from "pg";
-import { raceAbort } from "../../src/base/abort.js";
+import type { Client } from "pg";
 import type { Clock } from "../../src/base/clock.js";
 import { connect, endClient, failureOf } from "./connection.js";
 import type { Connecting } from "./connection.js";
 import { parseLsn } from "./wal-position.js";
 
 /** A catalogue query takes milliseconds; a server that is silent this long is gone. */
-const QUERY_TIMEOUT_MS = 30_000;
+export const QUERY_TIMEOUT_MS = 30_000;
 
 export type TextRow = Readonly<Record<string, string | null>>;
 
@@ -32,13 +31,13 @@ export class ControlConnection {
 
   static async open(options: ControlOptions, signal: AbortSignal): Promise<ControlConnection> {
     const { connecting, applicationName, clock } = options;
-    return new ControlConnection(await connect(connecting, signal, applicationName), clock);
+    const bounded = { ...connecting, queryTimeoutMs: QUERY_TIMEOUT_MS };
+    return new ControlConnection(await connect(bounded, signal, applicationName), clock);
   }
 
   /** All values are text. `doing` begins the message of a failure. */
   async rows(doing: string, text: string, values: readonly unknown[] = []): Promise<TextRow[]> {
-    const config = { text, values: [...values], query_timeout: QUERY_TIMEOUT_MS } as QueryConfig;
-    return this.use(doing, async (client) => (await client.query<TextRow>(config)).rows);
+    return this.use(doing, async (client) => (await client.query<TextRow>(text, [...values])).rows);
   }
 
   /** The client for somebody who needs several statements; others wait meanwhile. */
@@ -60,14 +59,6 @@ export class ControlConnection {
                    else pg_current_wal_flush_lsn() end as lsn`,
     );
     return parseLsn(row?.["lsn"] ?? "0/0");
-  }
-
-  /** `rows` that may take long: given up with the signal, and then the connection is of no use any more. */
-  async patient(doing: string, text: string, signal: AbortSignal): Promise<void> {
-    await raceAbort(
-      this.use(doing, (client) => client.query(text)),
-      signal,
-    );
   }
 
   close(): Promise<void> {

@@ -3,7 +3,7 @@
  * one snapshot. A commit reaches the stream before snapshots show it: a chunk whose snapshot lacks a
  * transaction that the stream has already yielded is read again.
  */
-import type { Client } from "pg";
+import type { Client, QueryConfig } from "pg";
 import { sleep } from "../../src/base/abort.js";
 import type { Clock } from "../../src/base/clock.js";
 import { AppError } from "../../src/base/errors.js";
@@ -14,6 +14,7 @@ import type { TableDescription } from "./catalog.js";
 import { connect, endClient, failureOf } from "./connection.js";
 import type { Connecting } from "./connection.js";
 import type { SeenTransactions } from "./seen-transactions.js";
+import { QUERY_TIMEOUT_MS } from "./control-connection.js";
 import { lsnText, parseLsn, positionOf } from "./wal-position.js";
 
 /** Rows fetched at a time, before their size is looked at. */
@@ -51,19 +52,20 @@ class TableCopy implements CopyPower {
   async estimate({ name }: Relation): Promise<number | undefined> {
     const client = await connect(
       this.#options.connecting,
-      new AbortController().signal,
+      this.#options.ended,
       `changecast ${this.#options.source} estimate`,
     );
     try {
-      const { rows } = await client.query<{ rows: string | null }>(
-        `select sum(greatest(l.reltuples, 0))::int8::text as rows
+      const { rows } = await client.query<{ rows: string | null }>({
+        query_timeout: QUERY_TIMEOUT_MS,
+        text: `select sum(greatest(l.reltuples, 0))::int8::text as rows
            from pg_class c join pg_namespace n on n.oid = c.relnamespace
            left join lateral (select relid from pg_partition_tree(c.oid) where isleaf
                               union select c.oid) t on true
            join pg_class l on l.oid = t.relid
           where n.nspname || '.' || c.relname = $1 and l.relkind = 'r'`,
-        [name],
-      );
+        values: [name],
+      } as QueryConfig);
       const estimate = Number(rows[0]?.rows ?? 0);
       return estimate > 0 ? estimate : undefined;
     } catch (error) {
@@ -75,10 +77,12 @@ class TableCopy implements CopyPower {
 
   async chunk(request: ChunkRequest, signal: AbortSignal): Promise<CopyChunk> {
     const { name } = request.relation;
+    // What is yielded from here on is none of this chunk's business.
+    const yielded = this.#options.seen.xids;
     try {
       for (;;) {
         const client = await this.#connected(signal);
-        const chunk = await this.#read(client, request);
+        const chunk = await this.#read(client, request, yielded);
         if (chunk !== undefined) return chunk;
         await sleep(this.#options.clock, INVISIBLE_POLL_MS, signal);
       }
@@ -104,11 +108,13 @@ class TableCopy implements CopyPower {
   }
 
   /** Undefined: the snapshot lacks what the stream has shown. */
-  async #read(client: Client, request: ChunkRequest): Promise<CopyChunk | undefined> {
+  async #read(
+    client: Client,
+    request: ChunkRequest,
+    yielded: readonly number[],
+  ): Promise<CopyChunk | undefined> {
     const { name } = request.relation;
     const { seen } = this.#options;
-    // What is yielded from here on is none of this chunk's business.
-    const yielded = seen.xids;
     let chunk: CopyChunk;
     let lsn: bigint;
     await client.query("begin transaction isolation level repeatable read read only");

@@ -3,6 +3,7 @@
  * not, history is lost and a new generation begins: a hole must never pass for continuity (I7).
  */
 import type { SourcePosition } from "../../src/model/position.js";
+import { SeenTransactions } from "./seen-transactions.js";
 import { lsnOf } from "./wal-position.js";
 
 /** What is kept beside every position. */
@@ -15,6 +16,8 @@ export interface Memo {
   readonly tables: readonly string[];
   /** Transactions that were read and that no snapshot had shown. */
   readonly unseen?: readonly number[];
+  /** As `SeenTransactions.beyond`. */
+  readonly beyond?: number;
 }
 
 export interface SlotFacts {
@@ -72,8 +75,9 @@ export function memoText(memo: Memo): string {
   return JSON.stringify(memo);
 }
 
-export function unseenOf(resume: SourcePosition | undefined): readonly number[] {
-  return resume === undefined ? [] : (parseMemo(resume.memo)?.unseen ?? []);
+export function seenOf(resume: SourcePosition): SeenTransactions {
+  const { unseen = [], beyond } = parseMemo(resume.memo) ?? {};
+  return new SeenTransactions(unseen, beyond);
 }
 
 export const restoredWhy =

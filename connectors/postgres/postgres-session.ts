@@ -11,22 +11,21 @@ import type { Problem } from "../../src/model/problem.js";
 import type {
   CopyPower,
   OpenContext,
-  Partition,
   SourceLag,
   SourceSession,
 } from "../../src/connector/connector.js";
 import type { ChangeStream } from "./change-stream.js";
 import type { Connecting } from "./connection.js";
 import type { ControlConnection } from "./control-connection.js";
-import { memoText, unseenOf } from "./history.js";
+import { memoText, seenOf } from "./history.js";
 import type { Memo } from "./history.js";
-import { partitionsDrift, readPartitions } from "./partitions.js";
-import type { Partitions } from "./partitions.js";
+import { originDrift, readOrigins } from "./origins.js";
+import type { Origins, OriginTable } from "./origins.js";
 import type { ProvisionOptions } from "./provision.js";
 import type { RelationMessage } from "./pgoutput.js";
 import type { DescribedTable } from "./row-plan.js";
 import { SeenTransactions } from "./seen-transactions.js";
-import { publicationDrift } from "./publication.js";
+import { findTables, publicationDrift } from "./publication.js";
 import { lsnOf } from "./wal-position.js";
 
 /** A commit is visible within milliseconds, unless it waits for a standby. */
@@ -79,7 +78,7 @@ export interface SessionState extends Started {
   readonly control: ControlConnection;
   readonly memo: Memo;
   readonly tables: readonly WantedTable[];
-  readonly partitions: Partitions;
+  readonly origins: Origins;
   readonly publication: string;
 }
 
@@ -87,7 +86,7 @@ export class PostgresSession implements SourceSession {
   readonly generation: number;
   readonly lost: Problem | undefined;
   readonly relations: readonly Relation[];
-  readonly partitions: ReadonlyMap<string, readonly Partition[]>;
+  readonly origins: Origins;
   readonly copy?: CopyPower;
   readonly #state: SessionState;
   readonly #memo: Memo;
@@ -96,22 +95,17 @@ export class PostgresSession implements SourceSession {
   #closing: Promise<void> | undefined;
 
   constructor(state: SessionState) {
-    const { generation, lost, tables, partitions, parts, memo } = state;
+    const { generation, lost, tables, origins, parts, memo } = state;
     this.generation = generation;
     this.lost = lost;
     this.relations = tables.map(({ relation }) => relation);
-    const isWatched = ({ oid }: WantedTable): boolean => partitions.has(oid);
-    this.partitions = new Map(
-      tables
-        .filter(isWatched)
-        .map(({ oid, relation }) => [relation.name, partitions.get(oid) ?? []]),
-    );
+    this.origins = origins;
     this.#state = state;
     this.#memo = memo;
     // Another history has other transactions: those of the old one might never become visible.
     const { resume } = state.context;
     const isSame = resume?.generation === generation;
-    this.#seen = new SeenTransactions(isSame ? unseenOf(resume) : []);
+    this.#seen = isSame ? seenOf(resume) : new SeenTransactions();
     const copy = parts.copy?.({ seen: this.#seen, ended: this.#life.signal });
     if (copy !== undefined) this.copy = this.#hurried(copy);
   }
@@ -130,9 +124,7 @@ export class PostgresSession implements SourceSession {
         yield batch;
       }
     } catch (error) {
-      if (error instanceof AppError && error.code === "POSTGRES_SLOT_BROKEN") {
-        parts.broken.add(slotKey(context.options));
-      }
+      noteBroken(parts, context.options, error);
       throw error;
     }
   }
@@ -142,7 +134,8 @@ export class PostgresSession implements SourceSession {
   }
 
   memo(): string {
-    return memoText({ ...this.#memo, unseen: this.#seen.xids });
+    const { xids: unseen, beyond } = this.#seen;
+    return memoText({ ...this.#memo, unseen, ...(beyond === undefined ? {} : { beyond }) });
   }
 
   async lag(position: string): Promise<SourceLag> {
@@ -191,25 +184,46 @@ export class PostgresSession implements SourceSession {
     }
   }
 
+  /** Tables may have come, too, that the patterns match. */
+  async #originDrift(): Promise<string | undefined> {
+    const { context, control, origins } = this.#state;
+    const found = await findTables(control, context.relations);
+    return originDrift(origins, await readOrigins(control, context.options.publication, found));
+  }
+
   /** Ends the session when the database is not as it was provided any more. */
   async #reconcile(): Promise<void> {
-    const { stream, context, parts, control, publication, memo, partitions } = this.#state;
+    const { stream, context, parts, control, publication, memo } = this.#state;
     const { clock, options, source } = context;
     const { signal } = this.#life;
-    const oids = this.#state.tables.map(({ oid }) => oid);
     try {
       for (;;) {
         await sleep(clock, parts.reconcileMs ?? RECONCILE_MS, signal);
         const known = { oid: publication, tables: memo.tables };
         const drift =
           (await publicationDrift(control, options.publication, known)) ??
-          partitionsDrift(partitions, await readPartitions(control, oids));
+          (await this.#originDrift());
         if (drift === undefined) continue;
         throw new AppError("CONNECTOR_CONNECTION_LOST", `reading the source ${source}: ${drift}`);
       }
     } catch (error) {
       if (!signal.aborted) stream.fail(error);
     }
+  }
+}
+
+export function named(tables: readonly WantedTable[]): OriginTable[] {
+  return tables.map(({ oid, relation }) => ({ oid, name: relation.name }));
+}
+
+/** The next session makes a slot anew that could not be read. */
+export function noteBroken(
+  { broken }: SessionParts,
+  options: Context["options"],
+  error: unknown,
+): void {
+  if (error instanceof AppError && error.code === "POSTGRES_SLOT_BROKEN") {
+    broken.add(slotKey(options));
   }
 }
 

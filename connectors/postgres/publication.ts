@@ -4,7 +4,9 @@
  */
 import { sleep } from "../../src/base/abort.js";
 import { AppError } from "../../src/base/errors.js";
+import { channelMatches } from "../../src/model/channel.js";
 import type { ControlConnection, TextRow } from "./control-connection.js";
+import type { OriginTable } from "./origins.js";
 import { blocked, OLDER_TRANSACTIONS_MS, POLL_MS } from "./provision.js";
 import type { ProvisionContext, ProvisionOptions } from "./provision.js";
 
@@ -110,6 +112,23 @@ async function findPublication(
     [name],
   );
   return row;
+}
+
+/** Tables by their roots whose names match one of the patterns. */
+export async function findTables(
+  control: ControlConnection,
+  patterns: readonly string[],
+): Promise<readonly OriginTable[]> {
+  const rows = await control.rows(
+    "asking for tables",
+    `select c.oid::text as oid, n.nspname || '.' || c.relname as name
+       from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence <> 't'
+        and n.nspname !~ '^pg_(catalog|toast|temp)' and n.nspname <> 'information_schema'`,
+  );
+  return rows
+    .map((row) => ({ oid: row["oid"] ?? "", name: row["name"] ?? "" }))
+    .filter(({ name }) => patterns.some((pattern) => channelMatches(pattern, name)));
 }
 
 /** A table is published when each of its partitions is, or it has none. */

@@ -54,10 +54,11 @@ export class ReplicationStream {
   async start(signal: AbortSignal): Promise<void> {
     const started = new Promise<void>((resolve, reject) => {
       this.#service.on("start", resolve);
-      this.#service.on("error", (error) => {
-        reject(error);
-        this.#end(error);
-      });
+      const refuse = (cause: unknown): void => {
+        reject(streamFailure(cause, this.#target.slot));
+        this.#end(cause);
+      };
+      this.#service.on("error", refuse);
       this.#service.on("heartbeat", (lsn, _at, wantsReply) => {
         this.#guarded(() => {
           this.#handlers.keepalive(parseLsn(lsn), wantsReply);
@@ -73,21 +74,10 @@ export class ReplicationStream {
           });
         },
       };
-      this.#service.subscribe(plugin, slot, "0/0").then(
-        () => {
-          const error = new AppError(
-            "CONNECTOR_CONNECTION_LOST",
-            `reading the slot ${slot}: the server ended the stream`,
-          );
-          reject(error);
-          this.#end(error);
-        },
-        (cause: unknown) => {
-          const error = cause as Error;
-          reject(error);
-          this.#end(error);
-        },
-      );
+      const ended = `reading the slot ${slot}: the server ended the stream`;
+      this.#service.subscribe(plugin, slot, "0/0").then(() => {
+        refuse(new AppError("CONNECTOR_CONNECTION_LOST", ended));
+      }, refuse);
     });
     try {
       await raceAbort(started, signal);

@@ -8,20 +8,25 @@ const SEEN_MAX = 10_000;
 
 export class SeenTransactions {
   readonly #xids = new Set<number>();
-  /** More came than are kept: everything up to this one has to be visible. */
   #beyond: number | undefined;
   /** The last snapshot looked at: what it shows stays visible. */
   #shown: Snapshot | undefined;
 
-  constructor(xids: readonly number[] = []) {
+  constructor(xids: readonly number[] = [], beyond?: number) {
     this.#xids = new Set(xids);
+    this.#beyond = beyond;
+  }
+
+  /** More came than are kept: everything up to this one, the highest of them, has to be visible. */
+  get beyond(): number | undefined {
+    return this.#beyond;
   }
 
   /** Low 32 bits, as the stream tells them. */
   add(xid: number): void {
     if (this.#shown !== undefined && isIn(this.#shown, xid)) return;
-    if (this.#xids.size >= SEEN_MAX) this.#beyond = xid;
-    else this.#xids.add(xid);
+    if (this.#xids.size < SEEN_MAX) this.#xids.add(xid);
+    else if (this.#beyond === undefined || isBefore(this.#beyond, xid)) this.#beyond = xid;
   }
 
   get xids(): readonly number[] {

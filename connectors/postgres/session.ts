@@ -15,21 +15,25 @@ import { ControlConnection } from "./control-connection.js";
 import { judgeHistory, restoredWhy } from "./history.js";
 import type { Memo, Proof, SlotFacts, Verdict } from "./history.js";
 import * as provision from "./provision.js";
-import { readPartitions } from "./partitions.js";
+import { readOrigins } from "./origins.js";
 import type { ProvisionContext } from "./provision.js";
 import type { RelationMessage } from "./pgoutput.js";
 import { identifySystem } from "./replication-stream.js";
 import type { SystemFacts } from "./replication-stream.js";
 import { isVisible } from "./seen-transactions.js";
 import { awaitOlderWriters, providePublication } from "./publication.js";
-import { PostgresSession, slotKey } from "./postgres-session.js";
+import { named, noteBroken, PostgresSession, slotKey } from "./postgres-session.js";
 import type { Context, SessionParts, Started } from "./postgres-session.js";
 
 /** Longest pause between two looks at who alters a table. */
 const SNAPSHOT_MS = 200;
 
-/** Tables named in the memo, which has its bound; beyond, a table that was out of the publication for a while is not noticed. */
-const MEMO_TABLES_MAX = 20_000;
+/**
+ * Oids in the memo, beside at most 10,000 transactions (seen-transactions.ts), together below its bound; of
+ * a table beyond them only the origin tells that it was out of the publication for a while.
+ */
+const MEMO_TABLES_CHARS_MAX = 100_000;
+
 export async function openSession(context: Context, parts: SessionParts): Promise<SourceSession> {
   const { options, clock, signal } = context;
   const applicationName = `changecast ${context.source}`;
@@ -46,6 +50,7 @@ export async function openSession(context: Context, parts: SessionParts): Promis
     return await opening.open(system);
   } catch (error) {
     await control.close();
+    noteBroken(parts, options, error);
     throw error;
   }
 }
@@ -77,7 +82,7 @@ class Opening {
   }
 
   async open(system: SystemFacts): Promise<PostgresSession> {
-    const { resume, relations: patterns } = this.#context;
+    const { options, resume, relations: patterns } = this.#context;
     await provision.assertLogical(this.#control);
     const tables = await this.#control.use("reading the catalogue", (client) =>
       this.#parts.catalog.load(client, patterns),
@@ -88,7 +93,7 @@ class Opening {
     const publication = await providePublication(this.#provision, oids);
     const memo: Memo = {
       ...{ system: system.system, timeline: system.timeline, publication: publication.oid },
-      tables: oids.slice(0, MEMO_TABLES_MAX),
+      tables: remembered(oids),
     };
     const { unpublished } = publication;
     const judged = judgeHistory(resume, { memo, slot, head: system.head, unpublished });
@@ -99,11 +104,11 @@ class Opening {
       await awaitOlderWriters(this.#provision, publication.oid);
     }
     // Before the stream: what comes and goes later is seen as a difference.
-    const partitions = await readPartitions(this.#control, oids);
+    const origins = await readOrigins(this.#control, options.publication, named(tables));
     const started = await this.#start(verdict, confirmed);
     return new PostgresSession({
       ...{ context: this.#context, parts: this.#parts, control: this.#control },
-      ...{ memo, tables, partitions, publication: publication.oid },
+      ...{ memo, tables, origins, publication: publication.oid },
       ...started,
     });
   }
@@ -180,6 +185,14 @@ class Opening {
       await sleep(clock, delayMs, signal);
     }
   }
+}
+
+function remembered(oids: readonly string[]): readonly string[] {
+  let chars = 0;
+  return oids.filter((oid) => {
+    chars += oid.length + 3;
+    return chars <= MEMO_TABLES_CHARS_MAX;
+  });
 }
 
 async function startOrClose(stream: ChangeStream, signal: AbortSignal): Promise<boolean> {

@@ -189,6 +189,13 @@ class CatchUp {
     this.#stalledAt = undefined;
     if (!asked.coversReady) this.#attachingAtHead = sent.isWhole;
     this.#countPasses(asked, lap);
+    if (this.#held !== undefined && sent.isWhole && asked.coversReady) {
+      // It has served those it was held for; what was attached meanwhile is still to be decided.
+      this.#held.view.release();
+      this.#held = undefined;
+      this.#passes = 0;
+      return true;
+    }
     if (this.#held !== undefined) return this.#mayHold(this.#held, sent.bytes);
     if (this.#passes < LAPS_MAX) return true;
     const view = this.#context.reader.hold();

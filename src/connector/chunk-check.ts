@@ -1,7 +1,8 @@
 /** What a chunk of existing rows may look like. Pure: says the broken rule, or nothing. */
 import type { ChunkRequest, CopyChunk } from "./connector.js";
 
-const NEXT_CHARS_MAX = 4_096;
+/** Keys are bounded by their index; some compress well. */
+const NEXT_CHARS_MAX = 256 * 1024;
 
 export function chunkFault(chunk: CopyChunk, request: ChunkRequest): string | undefined {
   const { rows, hi, next } = chunk;

@@ -54,8 +54,8 @@ export interface SourceSession {
   readonly lost: Problem | undefined;
   /** What the patterns match now. Relations that appear later come with their first change. */
   readonly relations: readonly Relation[];
-  /** By relation: all of its partitions now, where rows can come and go with them unseen by the stream. A session that sees them change ends. */
-  readonly partitions?: ReadonlyMap<string, readonly Partition[]>;
+  /** By relation: where its rows come from now. A session that sees it change ends. */
+  readonly origins?: ReadonlyMap<string, Origin>;
   /** Batches after the journal's position, in commit order, until the signal (it may end or throw the reason) or a failure. Called once. Asking for the next batch is the flow control. Begins with an idle batch where nothing is waiting. */
   read(signal: AbortSignal): AsyncIterable<SourceBatch>;
   /** Everything up to `position` is durable with us (I1). Never waits, never throws; may be called with older positions. */
@@ -68,6 +68,14 @@ export interface SourceSession {
   readonly copy?: CopyPower;
   /** Ends the connection. May be called twice. */
   close(): Promise<void>;
+}
+
+/** Rows can come and go with a table or a partition, unseen by the stream: whoever keeps documents compares. */
+export interface Origin {
+  /** Another one whenever the relation was made anew, or changes may have been missed meanwhile. */
+  readonly id: string;
+  /** All of them; undefined where they are not told. */
+  readonly partitions?: readonly Partition[];
 }
 
 export interface Partition {
@@ -107,7 +115,7 @@ export interface CopyChunk {
   /** In the order of the key; each with all values known. */
   readonly rows: readonly CopyRow[];
   readonly hi: string;
-  /** Where the next chunk starts; undefined after the last one. Opaque, at most 4 KiB. */
+  /** Where the next chunk starts; undefined after the last one. Opaque, at most 256 KiB. */
   readonly next: string | undefined;
 }
 

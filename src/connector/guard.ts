@@ -82,7 +82,7 @@ class GuardedSession implements SourceSession {
   readonly generation: number;
   readonly lost: SourceSession["lost"];
   readonly relations: SourceSession["relations"];
-  readonly partitions?: NonNullable<SourceSession["partitions"]>;
+  readonly origins?: NonNullable<SourceSession["origins"]>;
   readonly copy?: CopyPower;
   readonly lag?: (position: string) => Promise<SourceLag | undefined>;
   readonly #held: Held;
@@ -102,7 +102,7 @@ class GuardedSession implements SourceSession {
     this.generation = session.generation;
     this.lost = session.lost;
     this.relations = session.relations;
-    if (session.partitions !== undefined) this.partitions = session.partitions;
+    if (session.origins !== undefined) this.origins = session.origins;
     const goesOn = context.resume?.generation === session.generation;
     this.#batches = new BatchCheck(goesOn ? context.resume.position : "");
     if (session.copy !== undefined) this.copy = this.#guardCopy(session.copy);

@@ -16,6 +16,8 @@ export interface PipelineSettings {
   /** Positions without entries are journaled this often (I1). */
   readonly idleMs: number;
   readonly lagMs: number;
+  /** A session that failed before it got so old is tried again later and later. */
+  readonly steadyMs: number;
   readonly backoff: BackoffLimits;
 }
 
@@ -28,5 +30,6 @@ export const defaultPipelineSettings: PipelineSettings = {
   sweepMax: 100_000,
   idleMs: 1_000,
   lagMs: 5_000,
+  steadyMs: 10_000,
   backoff: { baseMs: 100, maxMs: 30_000 },
 };

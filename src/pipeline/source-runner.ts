@@ -19,7 +19,7 @@ import { Copier } from "./copier.js";
 import { FairLock } from "./fair-lock.js";
 import type { PipelineMetrics } from "./metrics.js";
 import { pairFact, pairFacts, parsePair, relationOfPair } from "./pair.js";
-import { comparePartitions, partitionFact, partitionText } from "./partition-record.js";
+import { compareOrigins, originFact, originText } from "./origin-record.js";
 import type { PipelineSource } from "./pipeline.js";
 import type { PipelineSettings } from "./pipeline-settings.js";
 import { Removal } from "./removal.js";
@@ -121,7 +121,11 @@ export class SourceRunner {
     const resume = journal.position(source.name);
     const session = await this.#open(resume, signal);
     const { committer } = this.#options;
+    const { clock, settings } = this.#options;
+    const openedAt = clock.monotonic();
     const parts = this.#parts(session, resume, () => {
+      // A session that soon fails again was no progress.
+      if (clock.monotonic() - openedAt < settings.steadyMs) return;
       progress();
       this.#lastError = undefined;
     });
@@ -137,6 +141,8 @@ export class SourceRunner {
         ],
         signal,
       );
+    } catch (error) {
+      throw isOurs(error) ? error : asRefusal(error, source.name);
     } finally {
       // What was collected belongs to this session: its memo is asked for until it is durable.
       await committer.settled(parts.intake).catch(() => undefined);
@@ -201,7 +207,7 @@ export class SourceRunner {
       for (const { rule, relation } of clears) {
         await removal.sweep({ rule, relation, isGone: () => true });
       }
-      const facts = await this.#comparePartitions(session, rules, removal);
+      const facts = await this.#compareOrigins(session, rules, removal);
       for (const { rule, relation } of rules.vanished(session.relations)) {
         this.#log.warn("relation.vanished", { rule: rule.name, relation });
         await removal.sweep({ rule, relation, isGone: () => true });
@@ -213,23 +219,24 @@ export class SourceRunner {
     }
   }
 
-  /** Rows that went with a partition go; where rows may have come with one, the relation is copied again. */
-  async #comparePartitions(
-    { partitions: found }: SourceSession,
+  /** Rows that went with a partition go; where rows may have come unseen, the relation is copied again. */
+  async #compareOrigins(
+    { origins }: SourceSession,
     rules: SourceRules,
     removal: Removal,
   ): Promise<Map<string, string | null>> {
     const { journal, source } = this.#options;
     const facts = new Map<string, string | null>();
-    for (const [relation, partitions] of found ?? []) {
-      const name = partitionFact(source.name, relation);
+    for (const [relation, origin] of origins ?? []) {
+      const name = originFact(source.name, relation);
       const known = journal.fact(name);
-      const now = partitionText(partitions);
+      const now = originText(origin);
       if (known === now) continue;
       facts.set(name, now);
-      const { remaining, isUnknown } = await comparePartitions(known, partitions);
-      const count = partitions.length;
-      this.#log.info("partitions.changed", { relation, count, isCopied: isUnknown });
+      const { remaining, isUnknown } = await compareOrigins(known, origin);
+      if (known !== undefined) {
+        this.#log.info("relation.origin.changed", { relation, isCopied: isUnknown });
+      }
       const isGone = ({ leaf }: KeptDocument): boolean =>
         leaf !== "" && remaining?.has(leaf) === false;
       for (const pair of rules.find(relation)?.pairs ?? []) {
@@ -272,11 +279,16 @@ async function together(
   end.throwIfAborted();
 }
 
+/** The journal's failures are not the source's: trying again cannot mend them. */
+function isOurs(error: unknown): boolean {
+  return error instanceof AppError && error.code.startsWith("JOURNAL_");
+}
+
 /** What would be a mistake at the first start is a state of the source later: it may be mended while we run. */
 function asRefusal(error: unknown, source: string): unknown {
   if (!(error instanceof AppError) || dispositionOf(error.code) === "retry") return error;
   if (error.code === "CONNECTOR_CONTRACT_BROKEN") return error;
-  const message = `opening source ${source} again: ${error.message}`;
+  const message = `reading source ${source}: ${error.message}`;
   const { cure } = error;
   return new AppError("PIPELINE_SOURCE_REFUSED", message, {
     ...(cure === undefined ? {} : { cure }),

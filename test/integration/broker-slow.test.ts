@@ -5,6 +5,7 @@
 import { afterEach, expect, test } from "vitest";
 import { noMetrics } from "../../src/broker/metrics.js";
 import { BrokerWorld, eventually } from "../support/broker-world.js";
+import type { Write } from "../support/scripted-reader.js";
 
 let world: BrokerWorld;
 
@@ -135,4 +136,38 @@ test("what one page brings is read only after the page before has left", async (
   client.socket.resume();
   await client.ready("a");
   expect(client.held("a").rows.size).toBe(3_000);
+});
+
+test("a channel attached while a view of the journal is held comes after it", async () => {
+  world = new BrokerWorld({ limits: { pageBytes: 200 } });
+  const { reader } = world;
+  const rows = (channel: string, value: string): Write[] =>
+    Array.from({ length: 20 }, (_, key) => ({ channel, op: "u", key, value }));
+  reader.append([...rows("a", "first"), ...rows("b", "first")]);
+  const client = await world.join();
+  const hold = reader.hold.bind(reader);
+  reader.hold = () => {
+    const view = hold();
+    if (view === undefined) return undefined;
+    // The writer that never rested rests now; its work made the view necessary.
+    reader.beforeRead = () => undefined;
+    const read: typeof view.read = async (requests, bytesMax) => {
+      if (!client.channels.has("b")) {
+        client.attach([{ channel: "b", from: "start" }]);
+        // Long enough for the request to arrive.
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      return view.read(requests, bytesMax);
+    };
+    return { ...view, read };
+  };
+  reader.beforeRead = () => {
+    reader.append(rows("a", "again and again"), false);
+  };
+  client.attach([{ channel: "a", from: "start" }]);
+  await client.ready("a");
+  expect(reader.holds).toBe(1);
+  await client.ready("b");
+  expect(client.rows("a")).toEqual(Object.fromEntries(reader.content("a")));
+  expect(client.rows("b")).toEqual(Object.fromEntries(reader.content("b")));
 });

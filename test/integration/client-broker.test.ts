@@ -84,10 +84,21 @@ describe.each(storeKinds)("a sync with a %s store", (_kind, create) => {
 
   it("goes on loading after a cut where it stopped", async () => {
     const rows = many("store:1", 3_000);
-    const cast = world.cast();
-    const sync = cast.sync(store.store, ["store:1"]);
+    const { reader } = world;
+    // The third page waits for the cut, so that loading is not over before it.
+    let goOn: () => void = () => undefined;
+    const isCut = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const read = reader.read.bind(reader);
+    reader.read = async (requests, bytesMax) => {
+      if (reader.reads >= 2) await isCut;
+      return read(requests, bytesMax);
+    };
+    const sync = world.cast().sync(store.store, ["store:1"]);
     await eventually(() => (sync.status.channels.get("store:1")?.done ?? 0) > 0);
     world.network.cut();
+    goOn();
     await channelIs(sync, "store:1", "waiting");
     const before = Object.keys(await store.rows()).length;
     expect(before).toBeGreaterThan(0);

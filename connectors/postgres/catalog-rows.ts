@@ -2,12 +2,16 @@
 import type { Client } from "pg";
 import type { TypeFacts } from "./value-forms.js";
 
+/** Of a generated column: virtual, or its publication leaves it out, or the server is older than 18. */
+export type Hidden = "virtual" | "unpublished" | "version";
+
 export interface CatalogColumn {
   readonly name: string;
   readonly typeOid: number;
   readonly typeModifier: number;
   readonly isNullable: boolean;
-  readonly isGenerated: boolean;
+  /** Why neither stream nor copy show the column. */
+  readonly hidden: Hidden | null;
 }
 
 /** A table by its root: partitions are found through it. */
@@ -34,13 +38,20 @@ with root as (
    where c.relkind in ('r', 'p') and n.nspname !~ '^pg_(catalog|toast|temp)'
      and n.nspname <> 'information_schema' and c.relpersistence <> 't'
      and (case when $1::text is null then not c.relispartition
-          else c.oid = coalesce(pg_partition_root($1::text::oid), $1::text::oid) end))
+          else c.oid = coalesce(pg_partition_root($1::text::oid), $1::text::oid) end)),
+-- A publication that is not there yet is made to show stored generated columns.
+shown as (
+  select current_setting('server_version_num')::int < 180000 as is_old,
+    coalesce((select to_jsonb(p) ->> 'pubgencols' from pg_publication p where pubname = $2), 's')
+      as generated)
 select r.oid::text as oid, r.nspname || '.' || r.relname as name, r.relkind::text as kind,
   format('%I.%I', r.nspname, r.relname) as sql_name,
   coalesce(leaf.relreplident, r.relreplident)::text as replica_identity,
   (select coalesce(json_agg(json_build_object('name', a.attname, 'typeOid', a.atttypid::int8,
        'typeModifier', a.atttypmod, 'isNullable', not a.attnotnull,
-       'isGenerated', a.attgenerated <> '') order by a.attnum), '[]') from pg_attribute a
+       'hidden', case when a.attgenerated = '' then null when a.attgenerated = 'v' then 'virtual'
+          when s.is_old then 'version' when s.generated <> 's' then 'unpublished' end)
+       order by a.attnum), '[]') from pg_attribute a
     where a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped)::text as columns,
   (select coalesce(json_agg(json_build_object('primary', i.indisprimary, 'columns', k.names)
        order by i.indexrelid), '[]') from pg_index i
@@ -52,7 +63,7 @@ select r.oid::text as oid, r.nspname || '.' || r.relname as name, r.relkind::tex
   (select json_agg(a.attname)::text from pg_index i
      join pg_attribute a on a.attrelid = i.indrelid and a.attnum = any (i.indkey)
     where i.indrelid = coalesce(leaf.oid, r.oid) and i.indisreplident) as identity_index
-  from root r left join lateral (
+  from shown s cross join root r left join lateral (
     select c.oid, c.relreplident from pg_partition_tree(r.oid) t join pg_class c on c.oid = t.relid
      where t.isleaf and r.relkind = 'p' and c.oid <> r.oid order by c.oid limit 1) leaf on true
  order by 2`;
@@ -62,9 +73,16 @@ interface KeyRow {
   readonly columns: readonly string[];
 }
 
-/** All tables, or the root of one. */
-export async function readTables(client: Client, oid?: string): Promise<readonly CatalogTable[]> {
-  const { rows } = await client.query<Record<string, string | null>>(tablesQuery, [oid ?? null]);
+/** All tables, or the root of one, as the publication shows them. */
+export async function readTables(
+  client: Client,
+  publication: string,
+  oid?: string,
+): Promise<readonly CatalogTable[]> {
+  const { rows } = await client.query<Record<string, string | null>>(tablesQuery, [
+    oid ?? null,
+    publication,
+  ]);
   return rows.map((row) => {
     const columns = JSON.parse(row["columns"] ?? "[]") as CatalogColumn[];
     const keys = JSON.parse(row["keys"] ?? "[]") as KeyRow[];

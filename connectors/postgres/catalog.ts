@@ -2,14 +2,15 @@
  * Tables as rules see them. Stream and copy describe a table by the same steps, so that both come to the
  * same relation: the stream's columns are those of its message, which may be older than the catalogue.
  *
- * Generated columns are left out on every server version, since only some of them stream some (P-16).
+ * Generated columns are shown where the stream shows them (P-16): stored ones, since 18, if the publication
+ * says so.
  */
 import type { Client } from "pg";
 import { channelMatches } from "../../src/model/channel.js";
 import type { Relation } from "../../src/model/change.js";
 import type { Column } from "../../src/model/table.js";
 import { findOid, readTables, readTypeNames, readTypes } from "./catalog-rows.js";
-import type { CatalogTable } from "./catalog-rows.js";
+import type { CatalogColumn, CatalogTable } from "./catalog-rows.js";
 import type { RelationMessage } from "./pgoutput.js";
 import type { DescribedTable } from "./row-plan.js";
 import type { SourceCatalog, WantedTable } from "./postgres-session.js";
@@ -28,70 +29,88 @@ export interface TableDescription extends WantedTable {
   readonly forms: readonly Form[];
 }
 
-export const catalog: SourceCatalog = {
-  load: (client, patterns) => loadTables(client, patterns),
-  describe: describeMessage,
-};
+/** Of one publication: it decides which generated columns are shown. */
+export class TableCatalog implements SourceCatalog {
+  readonly #publication: string;
 
-/** What the patterns match now. */
-export async function loadTables(
-  client: Client,
-  patterns: readonly string[],
-): Promise<readonly TableDescription[]> {
-  const tables = await readTables(client);
-  const wanted = tables.filter(({ name }) => patterns.some((each) => channelMatches(each, name)));
-  const described: TableDescription[] = [];
-  for (const table of wanted) described.push(await describeTable(client, table));
-  return described;
-}
-
-/** One table as it is now; undefined when there is none of that name. */
-export async function loadTable(
-  client: Client,
-  name: string,
-): Promise<TableDescription | undefined> {
-  const oid = await findOid(client, name);
-  const [table] = oid === undefined ? [] : await readTables(client, oid);
-  return table?.name === name ? describeTable(client, table) : undefined;
-}
-
-async function describeTable(client: Client, table: CatalogTable): Promise<TableDescription> {
-  const asked = table.columns.filter(({ isGenerated }) => !isGenerated);
-  const { columns, forms } = await describeColumns(client, asked);
-  const relation = relationOf(table, columns, identityOf(table));
-  return { oid: table.oid, relation, table, forms };
-}
-
-/** The table of a message. One that is gone is described by the message alone. */
-async function describeMessage(client: Client, message: RelationMessage): Promise<DescribedTable> {
-  const [found] = await readTables(client, String(message.oid));
-  const own = `${message.schema}.${message.table}`;
-  const table = found ?? goneTable(message);
-  const generated = new Set(
-    table.columns.filter(({ isGenerated }) => isGenerated).map(({ name }) => name),
-  );
-  const shown = message.columns.filter(({ name }) => !generated.has(name));
-  const order = new Map(table.columns.map(({ name }, at) => [name, at]));
-  const last = table.columns.length;
-  const isLeaf = found !== undefined && found.oid !== String(message.oid);
-  // A partition may hold its columns in another order than its root. Others are as the message says: what
-  // was dropped or renamed since does not change its place.
-  if (isLeaf) {
-    shown.sort((a, b) => (order.get(a.name) ?? last) - (order.get(b.name) ?? last));
+  constructor(publication: string) {
+    this.#publication = publication;
   }
-  const { columns, forms } = await describeColumns(client, shown);
-  const byMessage = message.replicaIdentity === "d" || message.replicaIdentity === "i";
-  const names = byMessage
-    ? shown.filter(({ isKey }) => isKey).map(({ name }) => name)
-    : message.replicaIdentity === "f"
-      ? table.primaryKey
-      : [];
-  const relation = relationOf(table, columns, names);
-  return {
-    relation,
-    leaf: isLeaf ? own : undefined,
-    columns: columns.map(({ name }, at) => ({ name, form: forms[at] ?? JSON.stringify })),
-  };
+
+  /** What the patterns match now. */
+  async load(client: Client, patterns: readonly string[]): Promise<readonly TableDescription[]> {
+    const tables = await readTables(client, this.#publication);
+    const wanted = tables.filter(({ name }) => patterns.some((each) => channelMatches(each, name)));
+    const described: TableDescription[] = [];
+    for (const table of wanted) described.push(await this.#describe(client, table));
+    return described;
+  }
+
+  /** One table as it is now; undefined when there is none of that name. */
+  async table(client: Client, name: string): Promise<TableDescription | undefined> {
+    const oid = await findOid(client, name);
+    const [table] = oid === undefined ? [] : await readTables(client, this.#publication, oid);
+    return table?.name === name ? this.#describe(client, table) : undefined;
+  }
+
+  /** The table of a message. One that is gone is described by the message alone. */
+  async describe(client: Client, message: RelationMessage): Promise<DescribedTable> {
+    const [found] = await readTables(client, this.#publication, String(message.oid));
+    const own = `${message.schema}.${message.table}`;
+    const table = found ?? goneTable(message);
+    const shown = [...message.columns];
+    const order = new Map(table.columns.map(({ name }, at) => [name, at]));
+    const last = table.columns.length;
+    const isLeaf = found !== undefined && found.oid !== String(message.oid);
+    // A partition may hold its columns in another order than its root. Others are as the message says: what
+    // was dropped or renamed since does not change its place.
+    if (isLeaf) {
+      shown.sort((a, b) => (order.get(a.name) ?? last) - (order.get(b.name) ?? last));
+    }
+    const { columns, forms } = await describeColumns(client, shown);
+    const byMessage = message.replicaIdentity === "d" || message.replicaIdentity === "i";
+    const names = byMessage
+      ? shown.filter(({ isKey }) => isKey).map(({ name }) => name)
+      : message.replicaIdentity === "f"
+        ? table.primaryKey
+        : [];
+    const relation = this.#relation(table, columns, names);
+    return {
+      relation,
+      leaf: isLeaf ? own : undefined,
+      columns: columns.map(({ name }, at) => ({ name, form: forms[at] ?? JSON.stringify })),
+    };
+  }
+
+  async #describe(client: Client, table: CatalogTable): Promise<TableDescription> {
+    const asked = table.columns.filter(({ hidden }) => hidden === null);
+    const { columns, forms } = await describeColumns(client, asked);
+    const relation = this.#relation(table, columns, identityOf(table));
+    return { oid: table.oid, relation, table, forms };
+  }
+
+  #relation(
+    table: CatalogTable,
+    columns: readonly Column[],
+    identityNames: readonly string[],
+  ): Relation {
+    const relation = relationOf(table, columns, identityNames);
+    const hidden = table.columns.filter((column) => column.hidden !== null);
+    if (hidden.length === 0) return relation;
+    const untold = hidden.map((column): [string, string] => [column.name, this.#why(column)]);
+    return { ...relation, untold: new Map(untold) };
+  }
+
+  #why({ hidden }: CatalogColumn): string {
+    if (hidden === "unpublished") {
+      const sql = `SET (publish_generated_columns = stored);`;
+      const name = `"${this.#publication.replaceAll('"', '""')}"`;
+      return `The publication leaves generated columns out: ALTER PUBLICATION ${name} ${sql}`;
+    }
+    const which = hidden === "virtual" ? "Virtual generated columns" : "Generated columns";
+    const until = hidden === "virtual" ? "" : " before Postgres 18";
+    return `${which} are not in the stream${until}: \`compute\` it in the rule.`;
+  }
 }
 
 async function describeColumns(
@@ -150,7 +169,7 @@ function goneTable({
   const isKeyed = replicaIdentity === "d" && key.length > 0;
   return {
     ...{ oid: String(oid), name: `${schema}.${table}`, sqlName: "", kind: "r", replicaIdentity },
-    columns: columns.map((column) => ({ ...column, isNullable: true, isGenerated: false })),
+    columns: columns.map((column) => ({ ...column, isNullable: true, hidden: null })),
     ...{ primaryKey: isKeyed ? key : [], identityIndex: key, uniqueKeys: isKeyed ? [key] : [] },
   };
 }

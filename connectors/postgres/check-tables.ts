@@ -2,9 +2,10 @@
 import type { Problem } from "../../src/model/problem.js";
 import type { TableDescription } from "./catalog.js";
 import type { CatalogTable } from "./catalog-rows.js";
+import { checkPartitions } from "./check-partitions.js";
 import type { ControlConnection, TextRow } from "./control-connection.js";
 import type { PostgresOptions } from "./options.js";
-import { publicationFault } from "./publication.js";
+import { creatingSql, publicationFault } from "./publication.js";
 
 export interface CheckedTables {
   readonly control: ControlConnection;
@@ -20,7 +21,8 @@ export async function checkTables(
   const problems = tables.flatMap((table) =>
     checkTable(table, rows.get(table.oid) ?? {}, checked.role),
   );
-  return [...problems, ...(await checkPublication(checked, tables, rows))];
+  const partitions = await checkPartitions(checked.control, tables);
+  return [...problems, ...partitions, ...(await checkPublication(checked, tables, rows))];
 }
 
 async function readPrivileges(
@@ -66,6 +68,16 @@ function checkTable({ table, relation }: TableDescription, row: TextRow, role: T
     const message = `${name} has no replica identity; published, it refuses UPDATE and DELETE`;
     add("POSTGRES_PUBLICATION_UNFIT", message, identityCure(table));
   }
+  // Since 18: error 42P10, "Replica identity must not contain unpublished generated columns".
+  const unpublished = table.columns.filter(({ hidden }) => hidden !== null && hidden !== "version");
+  const [column] = table.replicaIdentity === "f" ? unpublished : [];
+  if (column !== undefined) {
+    const what = `REPLICA IDENTITY FULL and the unpublished generated column ${column.name}`;
+    const message = `${name} has ${what}; published, it refuses UPDATE and DELETE`;
+    const cure = relation.untold?.get(column.name) ?? "";
+    const isStored = column.hidden === "unpublished";
+    add("POSTGRES_PUBLICATION_UNFIT", message, isStored ? cure : identityCure(table));
+  }
   return problems;
 }
 
@@ -97,12 +109,12 @@ async function checkPublication(
   }
   const missing = tables.filter(({ oid }) => found.unpublished.includes(oid));
   if (found.exists && missing.length === 0) return [];
-  const names = missing.map(({ table }) => table.sqlName).join(", ");
+  const names = missing.map(({ table }) => table.sqlName);
   const quoted = `"${publication.replaceAll('"', '""')}"`;
   const sql = found.exists
-    ? `ALTER PUBLICATION ${quoted} ADD TABLE ${names};`
-    : `CREATE PUBLICATION ${quoted}${names === "" ? "" : ` FOR TABLE ${names}`};`;
-  const what = found.exists ? `lacks ${names}` : "does not exist";
+    ? `ALTER PUBLICATION ${quoted} ADD TABLE ${names.join(", ")};`
+    : await creatingSql(control, publication, names);
+  const what = found.exists ? `lacks ${names.join(", ")}` : "does not exist";
   const code = "POSTGRES_PUBLICATION_UNFIT";
   if (!createPublication) {
     const message = `the publication ${publication} ${what}, and createPublication is false`;

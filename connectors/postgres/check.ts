@@ -6,7 +6,7 @@ import type { AppError } from "../../src/base/errors.js";
 import { errorCatalogue } from "../../src/base/error-catalogue.js";
 import type { CheckReport, OpenContext } from "../../src/connector/connector.js";
 import type { Problem } from "../../src/model/problem.js";
-import { loadTables } from "./catalog.js";
+import { TableCatalog } from "./catalog.js";
 import { failureOf } from "./connection.js";
 import { ControlConnection } from "./control-connection.js";
 import type { TextRow } from "./control-connection.js";
@@ -67,10 +67,10 @@ async function ask(
     if (found === undefined) problems.push(...missingSlot(options, role));
   });
   const tables = await control.use("reading the catalogue", (client) =>
-    loadTables(client, patterns),
+    new TableCatalog(options.publication).load(client, patterns),
   );
   problems.push(...(await checkTables({ control, options, role }, tables)));
-  if (isLogical) problems.push(...(await unboundedLog(control, options)));
+  if (isLogical) problems.push(...(await settingWarnings(control, options)));
   return { problems, relations: tables.map(({ relation }) => relation) };
 }
 
@@ -120,24 +120,31 @@ function missingSlot({ slot, createSlot }: PostgresOptions, role: TextRow): Prob
   ];
 }
 
-/** While nobody reads a slot the server keeps its log: by default until the disk is full (P-11). */
-async function unboundedLog(
+/** What works, and hurts on a bad day. */
+async function settingWarnings(
   control: ControlConnection,
   { slot }: PostgresOptions,
 ): Promise<Problem[]> {
   const [row] = await control.rows(
     "asking for the server's settings",
-    "select current_setting('max_slot_wal_keep_size') as kept",
+    `select current_setting('max_slot_wal_keep_size') as kept,
+            current_setting('wal_sender_timeout') as timeout`,
   );
-  if (row?.["kept"] !== "-1") return [];
-  return [
-    {
-      code: "POSTGRES_SETTING_UNFIT",
-      level: "warning",
-      message: `max_slot_wal_keep_size is -1: an unread slot ${slot} can fill the disk`,
-      cure: "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf();",
-    },
-  ];
+  const warnings: Problem[] = [];
+  const warn = (message: string, setting: string): void => {
+    const cure = `ALTER SYSTEM SET ${setting}; SELECT pg_reload_conf();`;
+    warnings.push({ code: "POSTGRES_SETTING_UNFIT", level: "warning", message, cure });
+  };
+  // While nobody reads a slot the server keeps its log (P-11).
+  if (row?.["kept"] === "-1") {
+    const what = `max_slot_wal_keep_size is -1: an unread slot ${slot} can fill the disk`;
+    warn(what, "max_slot_wal_keep_size = '50GB'");
+  }
+  if (row?.["timeout"] === "0") {
+    const what = `wal_sender_timeout is 0: a connection that died unseen keeps the slot ${slot} busy`;
+    warn(what, "wal_sender_timeout = '60s'");
+  }
+  return warnings;
 }
 
 /** What the server said, with what to do about it. */
@@ -153,6 +160,8 @@ function problemOf(error: AppError, { connection }: PostgresOptions): Problem {
     cure = `Add to pg_hba.conf: ${line} — then SELECT pg_reload_conf();`;
   } else if (/password authentication failed|no password/i.test(message)) {
     cure = `Correct \`password\` (or passwordFile) of the user ${connection.user}.`;
+  } else if (/max_wal_senders/.test(message)) {
+    cure = "Raise max_wal_senders and restart the server, or end a replication connection.";
   } else if (/database .* does not exist/.test(message)) {
     cure = `Correct \`database\`, or CREATE DATABASE ${connection.database};`;
   }

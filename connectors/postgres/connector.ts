@@ -1,6 +1,6 @@
 /** Postgres by logical replication with pgoutput. connectors/postgres/README.md is for its users. */
 import type { Connector } from "../../src/connector/connector.js";
-import { catalog } from "./catalog.js";
+import { TableCatalog } from "./catalog.js";
 import { checkPostgres } from "./check.js";
 import { parsePostgresOptions, postgresOptionsSchema } from "./options.js";
 import type { PostgresOptions } from "./options.js";
@@ -26,9 +26,10 @@ export function createPostgresConnector(
     parseOptions: parsePostgresOptions,
     open: (context) => {
       const { options: connecting, source, clock } = context;
+      const catalog = new TableCatalog(connecting.publication);
       return openSession(context, {
         ...{ catalog, broken, ...settings },
-        copy: (access) => copyPower({ connecting, source, clock, ...access }),
+        copy: (access) => copyPower({ connecting, catalog, source, clock, ...access }),
       });
     },
     check: checkPostgres,

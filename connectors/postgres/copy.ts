@@ -9,8 +9,7 @@ import type { Clock } from "../../src/base/clock.js";
 import { AppError } from "../../src/base/errors.js";
 import type { Relation } from "../../src/model/change.js";
 import type { ChunkRequest, CopyChunk, CopyPower, CopyRow } from "../../src/connector/connector.js";
-import { loadTable } from "./catalog.js";
-import type { TableDescription } from "./catalog.js";
+import type { TableCatalog, TableDescription } from "./catalog.js";
 import { connect, endClient, failureOf } from "./connection.js";
 import type { Connecting } from "./connection.js";
 import type { SeenTransactions } from "./seen-transactions.js";
@@ -30,6 +29,7 @@ const HEADER_BYTES_MAX = 40n;
 
 export interface CopyOptions {
   readonly connecting: Connecting;
+  readonly catalog: TableCatalog;
   readonly source: string;
   readonly clock: Clock;
   readonly seen: SeenTransactions;
@@ -128,7 +128,7 @@ class TableCopy implements CopyPower {
       if (!seen.areVisible(rows[0]?.snapshot ?? "", yielded)) return undefined;
       // Before the rows: reading them may write WAL itself (pruning), which no commit hurries to disk.
       lsn = await insertLsn(client);
-      const described = await loadTable(client, name);
+      const described = await this.#options.catalog.table(client, name);
       if (described === undefined) throw goneTable(name);
       const page = await readPage(client, described, request);
       chunk = { ...page, hi: highWatermark(lsn) };

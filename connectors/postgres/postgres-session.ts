@@ -25,7 +25,8 @@ import type { ProvisionOptions } from "./provision.js";
 import type { RelationMessage } from "./pgoutput.js";
 import type { DescribedTable } from "./row-plan.js";
 import { SeenTransactions } from "./seen-transactions.js";
-import { findTables, publicationDrift } from "./publication.js";
+import { publicationDrift } from "./publication.js";
+import { findTables } from "./publishable.js";
 import { lsnOf } from "./wal-position.js";
 
 /** A commit is visible within milliseconds, unless it waits for a standby. */
@@ -187,8 +188,9 @@ export class PostgresSession implements SourceSession {
   /** Tables may have come, too, that the patterns match. */
   async #originDrift(): Promise<string | undefined> {
     const { context, control, origins } = this.#state;
-    const found = await findTables(control, context.relations);
-    return originDrift(origins, await readOrigins(control, context.options.publication, found));
+    const { publication } = context.options;
+    const { fit } = await findTables(control, publication, context.relations);
+    return originDrift(origins, await readOrigins(control, publication, fit));
   }
 
   /** Ends the session when the database is not as it was provided any more. */

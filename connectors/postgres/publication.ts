@@ -4,9 +4,7 @@
  */
 import { sleep } from "../../src/base/abort.js";
 import { AppError } from "../../src/base/errors.js";
-import { channelMatches } from "../../src/model/channel.js";
 import type { ControlConnection, TextRow } from "./control-connection.js";
-import type { OriginTable } from "./origins.js";
 import { blocked, OLDER_TRANSACTIONS_MS, POLL_MS } from "./provision.js";
 import type { ProvisionContext, ProvisionOptions } from "./provision.js";
 
@@ -114,23 +112,6 @@ async function findPublication(
   return row;
 }
 
-/** Tables by their roots whose names match one of the patterns. */
-export async function findTables(
-  control: ControlConnection,
-  patterns: readonly string[],
-): Promise<readonly OriginTable[]> {
-  const rows = await control.rows(
-    "asking for tables",
-    `select c.oid::text as oid, n.nspname || '.' || c.relname as name
-       from pg_class c join pg_namespace n on n.oid = c.relnamespace
-      where c.relkind in ('r', 'p') and not c.relispartition and c.relpersistence <> 't'
-        and n.nspname !~ '^pg_(catalog|toast|temp)' and n.nspname <> 'information_schema'`,
-  );
-  return rows
-    .map((row) => ({ oid: row["oid"] ?? "", name: row["name"] ?? "" }))
-    .filter(({ name }) => patterns.some((pattern) => channelMatches(pattern, name)));
-}
-
 /** A table is published when each of its partitions is, or it has none. */
 async function findUnpublished(
   control: ControlConnection,
@@ -213,13 +194,28 @@ async function createPublication(
 ): Promise<void> {
   const { control, options } = context;
   const names = await tableNames(control, tables);
-  const what = names.length === 0 ? "" : ` FOR TABLE ${names.join(", ")}`;
-  const sql = `CREATE PUBLICATION ${quoted(options.publication)}${what};`;
+  const sql = await creatingSql(control, options.publication, names);
   if (!options.createPublication) {
     const message = `reading the publication ${options.publication}: there is none`;
     throw new AppError("POSTGRES_PUBLICATION_UNFIT", message, { cure: sql });
   }
   await control.rows(`creating the publication ${options.publication}`, sql);
+}
+
+/** The statement that makes the publication; names are quoted. Stored generated columns are shown where the server can. */
+export async function creatingSql(
+  control: ControlConnection,
+  publication: string,
+  names: readonly string[],
+): Promise<string> {
+  const [row] = await control.rows(
+    "asking for the server's version",
+    "select current_setting('server_version_num') as version",
+  );
+  const what = names.length === 0 ? "" : ` FOR TABLE ${names.join(", ")}`;
+  const isOld = Number(row?.["version"] ?? 0) < 180_000;
+  const how = isOld ? "" : " WITH (publish_generated_columns = stored)";
+  return `CREATE PUBLICATION ${quoted(publication)}${what}${how};`;
 }
 
 async function addTables(context: ProvisionContext, tables: readonly string[]): Promise<void> {

@@ -22,8 +22,9 @@ import { identifySystem } from "./replication-stream.js";
 import type { SystemFacts } from "./replication-stream.js";
 import { isVisible } from "./seen-transactions.js";
 import { awaitOlderWriters, providePublication } from "./publication.js";
+import { findTables } from "./publishable.js";
 import { named, noteBroken, PostgresSession, slotKey } from "./postgres-session.js";
-import type { Context, SessionParts, Started } from "./postgres-session.js";
+import type { Context, SessionParts, Started, WantedTable } from "./postgres-session.js";
 
 /** Longest pause between two looks at who alters a table. */
 const SNAPSHOT_MS = 200;
@@ -82,11 +83,9 @@ class Opening {
   }
 
   async open(system: SystemFacts): Promise<PostgresSession> {
-    const { options, resume, relations: patterns } = this.#context;
+    const { options, resume } = this.#context;
     await provision.assertLogical(this.#control);
-    const tables = await this.#control.use("reading the catalogue", (client) =>
-      this.#parts.catalog.load(client, patterns),
-    );
+    const tables = await this.#tables();
     const oids = tables.map(({ oid }) => oid);
     // Before anything is created: a slot that is not ours to use must not leave a publication behind.
     const slot = await this.#findSlot();
@@ -111,6 +110,19 @@ class Opening {
       ...{ memo, tables, origins, publication: publication.oid },
       ...started,
     });
+  }
+
+  async #tables(): Promise<readonly WantedTable[]> {
+    const { options, relations: patterns, log } = this.#context;
+    const tables = await this.#control.use("reading the catalogue", (client) =>
+      this.#parts.catalog.load(client, patterns),
+    );
+    const { unfit } = await findTables(this.#control, options.publication, patterns);
+    if (unfit.length === 0) return tables;
+    const cure = "Give them a primary key.";
+    log.warn("postgres.tables.left-out", { tables: unfit.map(({ name }) => name), cure });
+    const left = new Set(unfit.map(({ oid }) => oid));
+    return tables.filter(({ oid }) => !left.has(oid));
   }
 
   async #findSlot(): Promise<SlotFacts | undefined> {

@@ -7,6 +7,8 @@ export interface Relation {
   readonly name: string;
   /** In the order of `RowChange.values`. */
   readonly columns: readonly Column[];
+  /** Columns that people see at the source and that it does not tell us, each with why and what to do. */
+  readonly untold?: ReadonlyMap<string, string>;
   /** Columns whose values make up `identity`; empty when the source cannot tell rows apart. */
   readonly identity: readonly string[];
   /** Columns of the primary key; empty when there is none. */

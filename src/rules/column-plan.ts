@@ -109,6 +109,12 @@ function nameFaults(definition: ColumnsDefinition, relation: Relation): PlacedFa
   const faults: PlacedFault[] = [];
   const look = (name: string, path: readonly (string | number)[]): void => {
     if (known.has(name)) return;
+    const why = relation.untold?.get(name);
+    if (why !== undefined) {
+      const message = `the column "${name}" of ${relation.name} cannot be read`;
+      faults.push({ path, fault: { code: "RULE_FIELD_UNKNOWN", message, cure: why } });
+      return;
+    }
     const message = `${relation.name} has no column "${name}"`;
     const hint = didYouMean(name, known);
     const cure = `Its columns are ${listed(known)}.${hint}`;

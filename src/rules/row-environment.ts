@@ -59,7 +59,8 @@ export class RowEnvironment {
   /** The expression over this relation's rows, or what is wrong with it here. */
   bind(expression: Expression): BoundExpression | { readonly fault: ExpressionFault } {
     const columns = new Map(this.#relation.columns.map((column) => [column.name, column]));
-    const fault = fieldFault(expression.ast, columns) ?? comparisonFault(expression.ast, columns);
+    const fault =
+      fieldFault(expression.ast, this.#relation) ?? comparisonFault(expression.ast, columns);
     if (fault !== undefined) return { fault };
     try {
       const parsed = this.#environment.parse(expression.text);
@@ -99,15 +100,15 @@ function rowClass(columns: readonly Column[]): new (values: Values) => Row {
   return DocumentRow;
 }
 
-function fieldFault(
-  node: ASTNode,
-  columns: ReadonlyMap<string, Column>,
-): ExpressionFault | undefined {
+function fieldFault(node: ASTNode, relation: Relation): ExpressionFault | undefined {
   const field = directField(node);
-  if (field === undefined) return firstFault(node, (child) => fieldFault(child, columns));
-  if (columns.has(field)) return undefined;
-  const hint = didYouMean(field, columns.keys());
-  return { reason: `there is no column "${field}".${hint}`, at: node.range.start };
+  if (field === undefined) return firstFault(node, (child) => fieldFault(child, relation));
+  const names = relation.columns.map(({ name }) => name);
+  if (names.includes(field)) return undefined;
+  const at = node.range.start;
+  const why = relation.untold?.get(field);
+  if (why !== undefined) return { reason: `the column "${field}" cannot be read. ${why}`, at };
+  return { reason: `there is no column "${field}".${didYouMean(field, names)}`, at };
 }
 
 /** CEL says false to `doc.id == "1"` where id is an int: always a slip, and a silent one. */

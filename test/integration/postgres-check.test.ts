@@ -156,6 +156,39 @@ describe.each(versions)("the check of a database of Postgres %i", (version) => {
     expect(await problemsOf(database)).toEqual([]);
   });
 
+  it("refuses partitions that tell rows apart otherwise than their siblings", async () => {
+    const database = await freshDatabase(version);
+    await database.exec(`create table logs (id int, day int, other int,
+        primary key (id, day, other)) partition by list (other);
+      create table logs_1 partition of logs for values in (1);
+      create table logs_2 partition of logs for values in (2);
+      alter table logs_2 replica identity nothing`);
+    expect((await cured(database)).cure).toBe(
+      "ALTER TABLE public.logs_2 REPLICA IDENTITY DEFAULT;",
+    );
+    await database.exec(`create unique index one on logs_2 (other);
+      alter table logs_2 replica identity using index one`);
+    expect((await cured(database)).code).toBe("POSTGRES_PUBLICATION_UNFIT");
+    await database.exec("alter table logs_2 replica identity full");
+    expect(await problemsOf(database)).toEqual([]);
+  });
+
+  it("refuses what Postgres refuses since 18: FULL and an unpublished generated column", async () => {
+    const database = await freshDatabase(version);
+    await database.exec(`create table items (id int primary key, name text,
+        twice int generated always as (id * 2) stored);
+      alter table items replica identity full; insert into items values (1, 'a')`);
+    expect(await problemsOf(database)).toEqual([]);
+    await database.exec("create publication changecast for table items");
+    if (version < 18) {
+      expect(await problemsOf(database)).toEqual([]);
+      return;
+    }
+    await expect(database.exec("update items set name = 'b'")).rejects.toThrow("cannot update");
+    expect((await cured(database)).cure).toContain("publish_generated_columns = stored");
+    await database.exec("update items set name = 'b'");
+  });
+
   it("refuses tables that the log does not show", async () => {
     const database = await freshDatabase(version);
     await database.exec("create unlogged table items (id int primary key)");
@@ -188,6 +221,22 @@ describe.each(versions)("the check of a database of Postgres %i", (version) => {
     expect(more).toEqual([]);
     const world = worldOf(server, { slot: "changecast" });
     await expect(world.open()).rejects.toMatchObject({ code: "POSTGRES_SETTING_UNFIT" });
+  });
+
+  it("says that no replication connection is free, and what a timeout of 0 means", async () => {
+    const settings = { max_wal_senders: "1", wal_sender_timeout: "0" };
+    const server = await startPostgres({ version, settings });
+    servers.push(server);
+    const database = await server.createDatabase("shop");
+    await database.exec(items);
+    const [timeout, ...more] = await problemsOf(database);
+    expect(timeout).toMatchObject({ level: "warning" });
+    expect(timeout?.message).toContain("wal_sender_timeout is 0");
+    expect(more).toEqual([]);
+    const reading = await worldOf(database, { slot: "other" }).open();
+    const [full] = await problemsOf(database);
+    expect(full?.cure).toContain("Raise max_wal_senders");
+    await reading.close();
   });
 
   it("says that no slot is free, and gives the line that pg_hba.conf lacks", async () => {

@@ -145,6 +145,20 @@ describe.each(versions)("a table of Postgres %i", (version) => {
     await followed.follow("out of it while the service stood still");
   });
 
+  it("that nothing tells the rows of apart is not published, until it has a key", async () => {
+    await database.exec(
+      "create table bare (id int, what text); insert into bare values (1, 'bare')",
+    );
+    await systemSleep(LOOKS_MS);
+    // Published, it would refuse this.
+    await database.exec("update bare set what = 'still' where id = 1");
+    await followed.follow("it is left alone");
+    await database.exec("alter table bare add primary key (id)");
+    await followed.follow("it has a key", ["logs", "bare"]);
+    await database.exec("update bare set what = 'live' where id = 1");
+    await followed.follow("it is followed", ["logs", "bare"]);
+  });
+
   it("that cannot be read now stops nothing, and comes as soon as it can be", async () => {
     await database.exec(`create table closed ${columns}; insert into closed values (1, 'closed');
       alter table closed enable row level security; alter table closed force row level security;

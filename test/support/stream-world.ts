@@ -1,5 +1,5 @@
 /** One source of the Postgres connector under test: opened as often as a test wants, read behind the guard. */
-import { catalog } from "../../connectors/postgres/catalog.js";
+import { TableCatalog } from "../../connectors/postgres/catalog.js";
 import { openSession } from "../../connectors/postgres/session.js";
 import type { ProvisionOptions } from "../../connectors/postgres/provision.js";
 import type { Connecting } from "../../connectors/postgres/connection.js";
@@ -42,6 +42,7 @@ export class StreamWorld {
       createSlot: more.createSlot ?? true,
       createPublication: more.createPublication ?? true,
     };
+    const catalog = new TableCatalog(this.options.publication);
     const parts = { catalog, broken: new Set<string>(), reconcileMs };
     this.#connector = guardConnector<Options>({
       ...{ name: "postgres", optionsSchema: {} },

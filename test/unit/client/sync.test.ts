@@ -162,6 +162,32 @@ describe("attaching", () => {
     ]);
   });
 
+  it("is ready before it is live while the server copies, and stopping ends the wait", async () => {
+    const sync = castOf().sync(store, ["a"]);
+    await settled();
+    const socket = await welcome(["a"]);
+    await sync.ready();
+    socket.say({ t: "status", channel: "a", state: "copying", rowsDone: 10, rowsTotal: 20 });
+    await settled();
+    const ended: string[] = [];
+    const wait = (name: string): Promise<unknown> =>
+      sync.live().then(
+        () => ended.push(name),
+        (error: unknown) => ended.push(`${name} ${(error as AppError).code}`),
+      );
+    const copied = wait("copied");
+    await settled();
+    expect(ended).toEqual([]);
+    socket.say({ t: "status", channel: "a", state: "ready" });
+    await copied;
+    socket.say({ t: "status", channel: "a", state: "rederiving" });
+    await settled();
+    const stopped = wait("stopped");
+    await sync.stop();
+    await stopped;
+    expect(ended).toEqual(["copied", "stopped CLIENT_CLOSED"]);
+  });
+
   it("refuses names that are none, channels that are taken, and a store in use", async () => {
     const cast = castOf();
     expect(() => cast.sync(store, ["no spaces"])).toThrow(

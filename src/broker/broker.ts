@@ -4,47 +4,17 @@
  */
 import type { IncomingMessage, RequestListener } from "node:http";
 import { systemRandom } from "../base/clock.js";
-import type { Clock, Random } from "../base/clock.js";
 import { AppError } from "../base/errors.js";
-import type { Log } from "../base/log.js";
-import type { JournalReader } from "../journal/journal.js";
 import { Announcer } from "./announcer.js";
-import type { AuthOptions } from "./auth/authenticator.js";
+import type { BrokerOptions } from "./broker-options.js";
 import { createContext } from "./create-context.js";
-import type { BrokerContext, ParsePosition } from "./broker-context.js";
-import type { BrokerLimits } from "./broker-limits.js";
+import type { BrokerContext } from "./broker-context.js";
 import { drainSessions } from "./drain.js";
-import type { BrokerMetrics } from "./metrics.js";
 import { Reception } from "./reception.js";
 import { HttpDoor, isLoopback } from "./transports/http-door.js";
 
 /** Connections beyond the sessions: health checks, and refusals that are being written. */
 const SPARE_CONNECTIONS = 256;
-
-export interface BrokerOptions {
-  readonly reader: JournalReader;
-  /** Without `auth` the host must be loopback. Port 0 takes a free one. */
-  readonly listen: { readonly host: string; readonly port: number };
-  /** Path of the WebSocket; default `/v1`. */
-  readonly path?: string;
-  /** Names of all sources: for `until`, and so that one that never came up is stale. */
-  readonly sources: readonly string[];
-  /** For `until`; throws where the text is no position of the source. */
-  readonly parsePosition: ParsePosition;
-  /** Undefined: everybody is let in, from this machine alone. */
-  readonly auth?: AuthOptions;
-  /** Origins of web pages that may connect. Default: any with `auth`, those of this machine without. */
-  readonly origins?: readonly string[];
-  /** Answers plain HTTP on the same port (health paths); default 404. */
-  readonly onRequest?: RequestListener;
-  readonly onListening?: (address: { readonly host: string; readonly port: number }) => void;
-  /** See broker-limits.ts. */
-  readonly limits?: Partial<BrokerLimits>;
-  readonly metrics?: BrokerMetrics;
-  readonly log?: Log;
-  readonly clock?: Clock;
-  readonly random?: Random;
-}
 
 export interface Broker {
   /**

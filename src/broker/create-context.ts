@@ -5,7 +5,7 @@ import { createAuthenticator } from "./auth/authenticator.js";
 import type { BrokerContext } from "./broker-context.js";
 import { defaultLimits } from "./broker-limits.js";
 import type { BrokerLimits } from "./broker-limits.js";
-import type { BrokerOptions } from "./broker.js";
+import type { BrokerOptions } from "./broker-options.js";
 import { Freshness } from "./freshness.js";
 import { Hub } from "./hub.js";
 import { noMetrics } from "./metrics.js";

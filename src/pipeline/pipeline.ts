@@ -5,27 +5,18 @@
 import { must } from "../base/assert.js";
 import type { Clock, Random } from "../base/clock.js";
 import type { Log } from "../base/log.js";
-import type { Secret } from "../base/secret.js";
-import type { Connector } from "../connector/connector.js";
 import type { JournalWriter } from "../journal/journal.js";
 import type { Rule } from "../rules/rule.js";
 import { Committer } from "./committer.js";
 import type { PipelineMetrics } from "./metrics.js";
 import { defaultPipelineSettings } from "./pipeline-settings.js";
 import type { PipelineSettings } from "./pipeline-settings.js";
+import type { PipelineSource } from "./pipeline-source.js";
 import { Removal } from "./removal.js";
 import { beginRules } from "./rule-versions.js";
 import type { GoneRule } from "./rule-versions.js";
 import { SourceRunner } from "./source-runner.js";
 import type { SourceStatus } from "./source-status.js";
-
-/** What `Config.sources` holds fits. */
-export interface PipelineSource {
-  readonly name: string;
-  /** As it is: the pipeline puts the guard around it. */
-  readonly connector: Connector;
-  readonly options: Secret<unknown>;
-}
 
 export interface PipelineOptions {
   /** Open; the pipeline is its only user, and does not close it. */

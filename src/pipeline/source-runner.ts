@@ -20,7 +20,7 @@ import { FairLock } from "./fair-lock.js";
 import type { PipelineMetrics } from "./metrics.js";
 import { pairFact, pairFacts, parsePair, relationOfPair } from "./pair.js";
 import { compareOrigins, originFact, originText } from "./origin-record.js";
-import type { PipelineSource } from "./pipeline.js";
+import type { PipelineSource } from "./pipeline-source.js";
 import type { PipelineSettings } from "./pipeline-settings.js";
 import { Removal } from "./removal.js";
 import { RowWriter } from "./row-writer.js";

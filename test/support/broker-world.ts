@@ -2,7 +2,8 @@
 import { once } from "node:events";
 import { WebSocket } from "ws";
 import { createBroker } from "../../src/broker/broker.js";
-import type { Broker, BrokerOptions } from "../../src/broker/broker.js";
+import type { Broker } from "../../src/broker/broker.js";
+import type { BrokerOptions } from "../../src/broker/broker-options.js";
 import { SUBPROTOCOL } from "../../src/protocol/frames.js";
 import { ScriptedReader } from "./scripted-reader.js";
 import { WireClient } from "./wire-client.js";

@@ -3,7 +3,7 @@
  * what the integration tests of the client stand on.
  */
 import { WebSocket } from "ws";
-import type { BrokerOptions } from "../../src/broker/broker.js";
+import type { BrokerOptions } from "../../src/broker/broker-options.js";
 import { type Cast, type CastOptions, changecast } from "../../src/client/client.js";
 import { type MemoryStore, memoryStore } from "../../src/client/stores/memory-store.js";
 import type { Store } from "../../src/client/stores/store.js";

@@ -11,8 +11,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { freePort, pause } from "./postgres-machine.js";
 
-/** As built: `npm test` builds first. */
-const MAIN = fileURLToPath(new URL("../../dist/src/main.js", import.meta.url));
+/** As built: `npm test` builds first. This file may be a built one itself. */
+const built = import.meta.url.includes("/dist/test/") ? "../../src/" : "../../dist/src/";
+const MAIN = fileURLToPath(new URL(`${built}main.js`, import.meta.url));
 
 const READY_MS_MAX = 20_000;
 const STOP_MS_MAX = 15_000;

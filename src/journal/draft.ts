@@ -7,20 +7,22 @@
  * serials that documents keep are negative ordinals.
  */
 import { assert } from "../base/assert.js";
-import type { DocumentKey, KeptDocument, Target } from "../model/document.js";
+import type { DocumentKey, KeptDocument } from "../model/document.js";
 import type { ChannelKind } from "../model/table.js";
-import { BlockEncoder, sameBytes } from "./block-encoder.js";
+import { BlockEncoder } from "./block-encoder.js";
 import type { EncodedEntry } from "./block-encoder.js";
 import { docIdOf, docPrefix, feedIdOf, feedTable, prefixOfDoc } from "./document-key.js";
 import type { DocId } from "./document-key.js";
 import { DraftHead } from "./draft-head.js";
 import { checkEntry, standAlike, withRepairs } from "./draft-rules.js";
+import { keptWith } from "./draft-targets.js";
+import type { Numbering } from "./draft-targets.js";
 import { epochOf } from "./head-state.js";
 import type { HeadState } from "./head-state.js";
 import type { BlockDraft, DocumentChange, DraftEntry } from "./journal.js";
 import type { SpilledDocuments } from "./spilled-documents.js";
 import { SLICE_ROWS, turnOfLoop } from "./turn.js";
-import type { UnitStep } from "./unit.js";
+import type { DocumentStep, TruncationStep, UnitStep } from "./unit.js";
 
 /** What a draft sees of everything that was appended before it. */
 export interface DraftBase {
@@ -39,6 +41,12 @@ export interface DraftBase {
 
 const empty = new Uint8Array(0);
 
+/** Where its bytes stand in the block. */
+interface PlacedStep extends DocumentStep {
+  readonly from: number;
+  readonly to: number;
+}
+
 export class Draft implements BlockDraft {
   readonly #base: DraftBase;
   readonly #spilled: SpilledDocuments | undefined;
@@ -50,10 +58,11 @@ export class Draft implements BlockDraft {
   readonly #parked = new Map<DocId, boolean>();
   #encoder: BlockEncoder;
   #documents = new Map<DocId, KeptDocument | null>();
-  #steps: (UnitStep & { from?: number; to?: number })[] = [];
+  #steps: (TruncationStep | PlacedStep)[] = [];
   #index = 0;
   #parkedDelta = 0;
   #isChanged = false;
+  readonly #numbering: Numbering;
 
   /** `log` tells that of the block; a huge unit has none yet, but a place where its documents are spilled. */
   constructor(base: DraftBase, log: () => number, spilled?: SpilledDocuments) {
@@ -61,6 +70,11 @@ export class Draft implements BlockDraft {
     this.#log = log;
     this.#spilled = spilled;
     this.#encoder = new BlockEncoder(spilled === undefined ? "block" : "part");
+    const sign = spilled === undefined ? 1 : -1;
+    this.#numbering = {
+      serialOf: (channel, kind) => sign * this.#head(channel, kind).serial,
+      kindOf: (channel) => this.#kindOf(channel),
+    };
   }
 
   get bytes(): number {
@@ -112,7 +126,7 @@ export class Draft implements BlockDraft {
       this.#kindOf(channel),
     );
     const entries = wanted.map((entry) => this.#place(entry, change, id));
-    const document = state === null ? null : this.#withTargets(state, wanted, old);
+    const document = state === null ? null : keptWith(state, wanted, old, this.#numbering);
     if (change.document !== null) this.#count(change.document, old, document);
     const wasParked = old?.parked !== undefined;
     const identity = id === undefined ? "" : this.#base.longIdentity(id);
@@ -121,8 +135,17 @@ export class Draft implements BlockDraft {
     if (id === undefined) return;
     this.#park(id, wasParked, document?.parked !== undefined);
     this.#documents.set(id, document);
-    const step = { kind: "document", id, state: document, encoded: undefined, wasParked } as const;
-    this.#steps.push({ ...step, ...span });
+    const { from, to } = span;
+    // Spelled out, here and below: V8 copies objects with `...` several times slower, and this is per row.
+    this.#steps.push({
+      kind: "document",
+      id,
+      state: document,
+      encoded: undefined,
+      wasParked,
+      from,
+      to,
+    });
   }
 
   async truncate(rule: string, relation: string, table: string, schema: number): Promise<void> {
@@ -185,9 +208,12 @@ export class Draft implements BlockDraft {
     readonly documents: ReadonlyMap<DocId, KeptDocument | null>;
   } {
     const bytes = finish(this.#encoder);
-    const steps = this.#steps.map(({ from = 0, to = 0, ...step }) =>
-      step.kind === "document" && to > from ? { ...step, encoded: bytes.subarray(from, to) } : step,
-    );
+    const steps = this.#steps.map((step) => {
+      if (step.kind === "truncation") return step;
+      const { kind, id, state, wasParked, from, to } = step;
+      const encoded = to > from ? bytes.subarray(from, to) : undefined;
+      return { kind, id, state, encoded, wasParked };
+    });
     const documents = this.#documents;
     for (const id of documents.keys()) this.#prepared.delete(id);
     this.#documents = new Map();
@@ -217,46 +243,6 @@ export class Draft implements BlockDraft {
     const spilled = this.#spilled?.get(id);
     if (spilled !== undefined) return spilled ?? undefined;
     return this.#truncated.has(prefixOfDoc(id)) ? undefined : this.#base.document(id);
-  }
-
-  #withTargets(
-    state: NonNullable<DocumentChange["state"]>,
-    entries: readonly DraftEntry[],
-    old: KeptDocument | undefined,
-  ): KeptDocument {
-    const serials = new Map<string, number>();
-    for (const { channel, serial } of old?.targets ?? []) serials.set(channel, serial);
-    const sign = this.#spilled === undefined ? 1 : -1;
-    // Entries of one channel stand in order, and the last of the change has the channel's serial minus
-    // those of the change behind it: counted backwards.
-    const behind = new Map<string, number>();
-    const rows = new Set<string>();
-    for (let at = entries.length - 1; at >= 0; at--) {
-      const entry = entries[at];
-      if (entry === undefined) continue;
-      const { channel, op } = entry;
-      const later = behind.get(channel) ?? 0;
-      behind.set(channel, later + 1);
-      if ((op !== "i" && op !== "u") || rows.has(channel)) continue;
-      rows.add(channel);
-      serials.set(channel, sign * (this.#head(channel, entry.kind).serial - later));
-    }
-    const targets: Target[] = [];
-    for (const channel of state.channels) {
-      const serial = serials.get(channel);
-      if (!rows.has(channel) && this.#kindOf(channel) === "state") {
-        const isSame = old?.key === state.key && sameBytes(old.body, state.body);
-        assert(serial !== undefined && isSame, () => {
-          return `a document enters or changes in channel ${channel} without an entry there`;
-        });
-      }
-      targets.push({ channel, serial: serial ?? 0 });
-    }
-    const { body, key, table, schema, hidden, pending, leaf, copy, ruleVersion, parked } = state;
-    return {
-      ...{ body, key, table, schema, hidden, pending, targets },
-      ...{ leaf, copy, ruleVersion, parked },
-    };
   }
 
   #count(key: DocumentKey, old: KeptDocument | undefined, now: KeptDocument | null): void {
@@ -309,8 +295,7 @@ export class Draft implements BlockDraft {
     const index = this.#index++;
     if (this.#spilled !== undefined) return;
     const { op, table, schema, body } = entry;
-    const place = { serial: head.serial, log: this.#log(), index };
-    head.entries.push({ ...place, op, table, schema, body });
+    head.entries.push({ serial: head.serial, log: this.#log(), index, op, table, schema, body });
     head.keys.push(key);
     head.documents.push(id);
   }

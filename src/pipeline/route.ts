@@ -136,9 +136,19 @@ function show(row: Row, output: RuleOutput, context: RouteContext): Routed {
   const { table } = must(context.bound, "a bound rule");
   const { schema, ruleVersion, copy } = context;
   const leaf = row.change.leaf ?? "";
+  // Spelled out: per row, and V8 copies objects with `...` several times slower.
   const state: DocumentState = {
-    ...{ body, key, hidden, channels, table, schema, ruleVersion, copy, leaf },
-    ...{ pending: "", parked: undefined },
+    body,
+    key,
+    hidden,
+    channels,
+    table,
+    schema,
+    ruleVersion,
+    copy,
+    leaf,
+    pending: "",
+    parked: undefined,
   };
   if (context.rule.kind === "state") return asState(row, state, context);
   const { previous } = row.kept;

@@ -179,8 +179,15 @@ export class TransactionAssembler {
   #emit(open: Open, last: boolean): void {
     const { begin, position, part, changes, bytes } = open;
     const batch: TransactionBatch = {
-      ...{ kind: "transaction", transaction: String(begin.xid), part, last, position },
-      ...{ mark: markOf(begin), committedAt: begin.committedAt, changes, bytes },
+      kind: "transaction",
+      transaction: String(begin.xid),
+      part,
+      last,
+      position,
+      mark: markOf(begin),
+      committedAt: begin.committedAt,
+      changes,
+      bytes,
     };
     open.part += 1;
     open.changes = [];

@@ -50,6 +50,10 @@ export interface Routed {
 const NOTHING: Routed = { changes: [], parked: undefined, waits: false };
 const EMPTY = new Uint8Array(0);
 
+function routed(changes: readonly DocumentChange[]): Routed {
+  return { changes, parked: undefined, waits: false };
+}
+
 /** A change of the stream. */
 export function routeRow(change: RowChange, kept: KeptPair, context: RouteContext): Routed {
   if (change.identity === null) return routeUnkept(change, context);
@@ -94,7 +98,7 @@ export function routeDelete(
   const told = !silent || isState;
   const entries = told ? removalEntries(own, { kind: rule.kind, op: "d" }) : [];
   const document = { rule: rule.name, relation, identity };
-  return { ...NOTHING, changes: [{ document, state: null, entries }] };
+  return routed([{ document, state: null, entries }]);
 }
 
 interface Row {
@@ -159,14 +163,14 @@ function show(row: Row, output: RuleOutput, context: RouteContext): Routed {
       : removalEntries(previous, { kind: "events", op: "d" });
   const op = row.change.op === "insert" || left.length > 0 ? "i" : "u";
   const entries = row.copied ? [] : channels.map((channel) => rowEntry(channel, op, state));
-  return { ...NOTHING, changes: documentChanges(row, { state, entries, left }, context) };
+  return routed(documentChanges(row, { state, entries, left }, context));
 }
 
 /** The difference against what the channels hold, however the row got here. */
 function asState(row: Row, state: DocumentState, context: RouteContext): Routed {
   const { own, previous } = row.kept;
   const { left, entries } = stateEntries({ own, previous }, state);
-  return { ...NOTHING, changes: documentChanges(row, { state, entries, left }, context) };
+  return routed(documentChanges(row, { state, entries, left }, context));
 }
 
 /** The values wait for the copy. What is shown stays, unless the row now has another identity. */
@@ -206,7 +210,7 @@ function unmapped(
     ...{ pending, parked, copy, leaf: row.change.leaf ?? "" },
   };
   if (context.rule.kind === "state") return asState(row, state, context);
-  return { ...NOTHING, changes: documentChanges(row, { state, entries: [], left: [] }, context) };
+  return routed(documentChanges(row, { state, entries: [], left: [] }, context));
 }
 
 function documentChanges(
@@ -265,7 +269,7 @@ function routeUnkept(change: RowChange, context: RouteContext): Routed {
     );
     if (entries.length === 0) return NOTHING;
     const feeder = { rule: rule.name, relation };
-    return { ...NOTHING, changes: [{ document: null, state: null, entries, feeder }] };
+    return routed([{ document: null, state: null, entries, feeder }]);
   } catch (error) {
     if (error instanceof AppError) return { ...NOTHING, parked: error.code };
     throw error;

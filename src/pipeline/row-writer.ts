@@ -190,7 +190,14 @@ export class RowWriter {
     const { rule, relation, bound, schema, copy, ruleVersion } = pair;
     const { clock, canCopy } = this.#options;
     return {
-      ...{ rule, relation, bound, schema, copy, ruleVersion, canCopy, position },
+      rule,
+      relation,
+      bound,
+      schema,
+      copy,
+      ruleVersion,
+      canCopy,
+      position,
       at: clock.now(),
       kindOf: (channel) => unit.draft.kindOf(channel),
     };

@@ -27,8 +27,9 @@ export function removalEntries(
   how: { readonly kind: ChannelKind; readonly op: Op },
 ): DraftEntry[] {
   const { table, schema, key } = document;
+  const { kind, op } = how;
   const body = Buffer.from(key);
-  return document.targets.map(({ channel }) => ({ ...how, channel, table, schema, body }));
+  return document.targets.map(({ channel }) => ({ channel, kind, op, table, schema, body }));
 }
 
 export function stateEntries(before: Before, state: DocumentState): StateDifference {
@@ -57,6 +58,8 @@ function leaving(
   stays: ReadonlySet<string>,
 ): DraftEntry[] {
   const isSameRow = document.table === state.table && document.key === state.key;
+  // Nearly all updates: nothing leaves.
+  if (isSameRow && document.targets.every(({ channel }) => stays.has(channel))) return [];
   const away = state.channels.length > 0 ? "m" : "d";
   const entries: DraftEntry[] = [];
   for (const entry of removalEntries(document, { kind: "state", op: "d" })) {

@@ -122,5 +122,6 @@ export class Truncation {
 }
 
 function pairName({ rule, relation }: Pick<DocumentKey, "rule" | "relation">): string {
-  return JSON.stringify([rule, relation]);
+  // Neither name holds a NUL.
+  return `${rule}\0${relation}`;
 }

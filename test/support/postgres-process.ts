@@ -1,17 +1,15 @@
 /**
  * A Postgres of this machine's binaries, on a data directory of its own under the system's folder
- * for temporary files. A guard process outlives the test: when the test's process is gone, however
- * it ended, the guard stops the server and removes the directory.
+ * for temporary files, which goes with the test's process.
  */
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, closeSync, cpSync, existsSync, openSync, readFileSync } from "node:fs";
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { Socket } from "node:net";
+import { guardedFolder, type GuardedFolder } from "./guarded-folder.js";
 import { freePort, settingFlags, superuser, untilReady } from "./postgres-machine.js";
 import type {
   Login,
@@ -24,18 +22,6 @@ import type {
 const STOP_DEADLINE_MS = 20_000;
 
 const stopSignals = { fast: "SIGINT", immediate: "SIGQUIT" } as const;
-
-/** Waits for the end of its standard input, which is the end of the test's process. */
-const guardScript = `
-cat >/dev/null
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-if [ -n "$pid" ]; then
-  kill -QUIT "$pid" 2>/dev/null
-  tries=0
-  while kill -0 "$pid" 2>/dev/null && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
-fi
-rm -rf "$1"
-`;
 
 interface Owner {
   readonly uid: number;
@@ -60,8 +46,12 @@ export async function startProcess(
   binaries: string,
   settings: PostgresSettings,
 ): Promise<PostgresMachine> {
-  const folder = mkdtempSync(join(tmpdir(), "changecast-postgres-"));
-  const guard = startGuard(folder);
+  const guard = guardedFolder({
+    prefix: "changecast-postgres-",
+    signal: "QUIT",
+    pidFiles: ["data/postmaster.pid"],
+  });
+  const folder = guard.path;
   try {
     const owner = ownerOf(folder);
     const bin = reachableBinaries(binaries, folder, owner);
@@ -71,7 +61,7 @@ export async function startProcess(
     await machine.start();
     return machine;
   } catch (error) {
-    await endGuard(guard);
+    await guard.end();
     throw error;
   }
 }
@@ -80,7 +70,7 @@ interface ProcessParts {
   readonly bin: string;
   readonly folder: string;
   readonly owner: Owner | undefined;
-  readonly guard: ChildProcess;
+  readonly guard: GuardedFolder;
   readonly settings: PostgresSettings;
   readonly login: Login;
 }
@@ -140,7 +130,7 @@ class PostgresProcess implements PostgresMachine {
   }
 
   async destroy(): Promise<void> {
-    await endGuard(this.#parts.guard);
+    await this.#parts.guard.end();
   }
 }
 
@@ -164,25 +154,6 @@ function packagedBinaries(): string | undefined {
     // Not packaged for this machine: the caller says what to install instead.
     return undefined;
   }
-}
-
-function startGuard(folder: string): ChildProcess {
-  const guard = spawn("/bin/sh", ["-c", guardScript, "guard", folder], {
-    cwd: "/",
-    stdio: ["pipe", "ignore", "ignore"],
-    detached: true,
-  });
-  guard.unref();
-  (guard.stdin as Socket).unref();
-  return guard;
-}
-
-async function endGuard(guard: ChildProcess): Promise<void> {
-  if (guard.exitCode !== null || guard.signalCode !== null) return;
-  const ended = once(guard, "exit");
-  guard.ref();
-  guard.stdin?.end();
-  await ended;
 }
 
 /** Postgres refuses to run as root, so root hands it to an ordinary user of the machine. */

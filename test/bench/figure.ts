@@ -14,8 +14,19 @@ export interface Figure {
   readonly ratio: number;
   readonly cpuUsPerItem?: number;
   readonly rssAnonMb?: number;
+  /** Where a bench measures several: `figure`, `reference` and `ratio` are then those of the lowest with a mark. */
+  readonly variants?: readonly Variant[];
   /** What `--quick` made smaller. */
   readonly reduced?: string;
+}
+
+export interface Variant {
+  readonly name: string;
+  readonly figure: number;
+  readonly reference: number;
+  readonly ratio: number;
+  /** The ratio to reach; absent where the variant is only reported. */
+  readonly mark?: number;
 }
 
 export interface Bench {
@@ -45,6 +56,13 @@ export function usageOf(pid: number): Usage {
 export function printed(figure: Figure): string {
   const { node } = process.versions;
   return JSON.stringify({ ...figure, node, cores: cpus().length });
+}
+
+/** The marked variant with the lowest ratio. */
+export function lowest(variants: readonly Variant[]): Variant {
+  const [first, ...rest] = variants.filter(({ mark }) => mark !== undefined);
+  if (first === undefined) throw new Error("no variant has a mark");
+  return rest.reduce((low, one) => (one.ratio < low.ratio ? one : low), first);
 }
 
 export function median(values: readonly number[]): number {

@@ -4,10 +4,11 @@
  */
 import { printed } from "./figure.js";
 import type { Figure } from "./figure.js";
+import { apply } from "./apply.js";
 import { ingest, ingestSmall } from "./ingest.js";
 import { journalAppend } from "./journal-append.js";
 
-const benches = [journalAppend, ingest, ingestSmall];
+const benches = [journalAppend, ingest, ingestSmall, apply];
 
 const words = process.argv.slice(2);
 const isQuick = words.includes("--quick");

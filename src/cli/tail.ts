@@ -6,7 +6,12 @@ import { changecast } from "../client/client.js";
 import type { Entry } from "../client/entry-view.js";
 import type { SocketClass } from "../client/socket.js";
 import type { ConnectionStatus, SyncStatus } from "../client/status.js";
-import type { SubscribeChoice, Subscription, Unit } from "../client/subscription.js";
+import {
+  type SubscribeChoice,
+  subscribe,
+  type Subscription,
+  type Unit,
+} from "../client/subscription.js";
 import { AppError } from "../base/errors.js";
 import { exitCodes, parseCommandArgs, usageError, type Command, type ExitCode } from "./command.js";
 import type { Io } from "./io.js";
@@ -53,7 +58,7 @@ async function tail(args: readonly string[], io: Io): Promise<ExitCode> {
       channel,
       from: choice.from,
     }));
-    const subscription = cast.subscribe(channels, (unit) => {
+    const subscription = subscribe(cast, channels, (unit) => {
       print(unit, choice.json, io);
     });
     watch(subscription, io, refused);

@@ -7,7 +7,7 @@ import type { Clock, Random } from "../base/clock.js";
 import { errorText } from "../base/errors.js";
 import type { Log } from "../base/log.js";
 import { closeCodes } from "../protocol/close-codes.js";
-import { encodeClientFrame, parseServerMessage } from "../protocol/codec.js";
+import { encodeClientFrame, parseServerMessage } from "../protocol/client-codec.js";
 import {
   type ClientFrame,
   PROTOCOL_VERSION,

@@ -4,6 +4,7 @@
  */
 import type { Place } from "../model/place.js";
 import type { AttachFrom } from "../protocol/frames.js";
+import type { Cast, WireCast } from "./client.js";
 import { type Entry, entryView } from "./entry-view.js";
 import { Feed } from "./feed.js";
 import type { FeedSink, FeedUnit, Gap } from "./feed-sink.js";
@@ -75,12 +76,26 @@ export interface Subscription {
   stop(): Promise<void>;
 }
 
-export class HandlerSubscription implements Subscription, FeedSink {
+/** Hands the channels' entries to the handler. Errors: CLIENT_CHANNEL_INVALID, CLIENT_CHANNEL_TAKEN, CLIENT_CLOSED. */
+export function subscribe(
+  cast: Cast,
+  channels: readonly SubscribeChoice[],
+  handler: UnitHandler,
+  options: SubscribeOptions = {},
+): Subscription {
+  const { parts } = cast as WireCast;
+  const subscription = new HandlerSubscription(handler, options, parts);
+  subscription.start(channels);
+  parts.open.add(subscription);
+  return subscription;
+}
+
+class HandlerSubscription implements Subscription, FeedSink {
   readonly collectBytesMax: number;
   readonly stage = undefined;
   readonly #handler: UnitHandler;
   readonly #wire: Wire;
-  readonly #ended: SyncParts["ended"];
+  readonly #open: SyncParts["open"];
   readonly #feed: Feed;
   readonly #follower: Follower<SubscriptionEvents>;
   #stopped: Promise<void> | undefined;
@@ -90,7 +105,7 @@ export class HandlerSubscription implements Subscription, FeedSink {
     this.collectBytesMax = options.unitBytesMax ?? UNIT_BYTES_MAX;
     this.#handler = handler;
     this.#wire = wire;
-    this.#ended = parts.ended;
+    this.#open = parts.open;
     this.#feed = new Feed(wire, this, { clock, random, log });
     this.#follower = new Follower(wire, this.#feed, clock, log);
   }
@@ -204,7 +219,7 @@ export class HandlerSubscription implements Subscription, FeedSink {
     this.#follower.stop();
     await this.#feed.stop();
     this.#wire.leave(this.#feed);
-    this.#ended(this);
+    this.#open.delete(this);
   }
 }
 

@@ -67,8 +67,8 @@ export interface SyncParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
-  /** Told when it has stopped. */
-  readonly ended: (one: { stop(): Promise<void> }) => void;
+  /** What is to be stopped with the cast. */
+  readonly open: Set<{ stop(): Promise<void> }>;
 }
 
 /** Stores that a sync uses now. */
@@ -80,7 +80,7 @@ export class StoreSync implements Sync, FeedSink {
   readonly #store: Store;
   readonly #options: SyncOptions;
   readonly #wire: Wire;
-  readonly #ended: SyncParts["ended"];
+  readonly #open: SyncParts["open"];
   readonly #feed: Feed;
   readonly #follower: Follower<SyncEvents>;
   /** Asked for before the store was open. */
@@ -104,7 +104,7 @@ export class StoreSync implements Sync, FeedSink {
     this.#store = store;
     this.#options = options;
     this.#wire = wire;
-    this.#ended = parts.ended;
+    this.#open = parts.open;
     this.#wanted = channels;
     this.#feed = new Feed(wire, this, { clock, random, log });
     this.#follower = new Follower(wire, this.#feed, clock, log);
@@ -205,7 +205,7 @@ export class StoreSync implements Sync, FeedSink {
   // -------------------------------------------------------------- as the sink of its feed
 
   async prepare(): Promise<void> {
-    if (!this.#isOpen) await this.#open();
+    if (!this.#isOpen) await this.#openStore();
     await this.#leave();
   }
 
@@ -242,7 +242,7 @@ export class StoreSync implements Sync, FeedSink {
     this.#follower.moved();
   }
 
-  async #open(): Promise<void> {
+  async #openStore(): Promise<void> {
     const kept = new Map<string, KeptChannel>();
     for (const channel of await this.#store.open()) kept.set(channel.channel, channel);
     const wanted = channelNames(this.#wanted);
@@ -332,6 +332,6 @@ export class StoreSync implements Sync, FeedSink {
     for (const waiting of this.#leaving.values()) for (const resolve of waiting) resolve();
     await this.#store.close();
     inUse.delete(this.#store);
-    this.#ended(this);
+    this.#open.delete(this);
   }
 }

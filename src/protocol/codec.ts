@@ -1,12 +1,12 @@
 /**
- * Messages to frames and back, for both sides, also in a browser: a message is one JSON object per line.
- * A server parses strictly (client-frames.ts), a client leniently (server-frames.ts). Throws ProtocolErrors.
+ * The server's side of messages: a message is one JSON object per line. What a client sent is parsed
+ * strictly (client-frames.ts). Throws ProtocolErrors.
  */
 import { checkClientFrame } from "./client-frames.js";
 import type { ClientFrame, ServerFrame } from "./frames.js";
+import { parseObject } from "./json-line.js";
 import { CLIENT_FRAMES_PER_MESSAGE_MAX, CLIENT_FRAME_DEPTH_MAX } from "./limits.js";
 import { protocolError } from "./protocol-error.js";
-import { checkServerFrame } from "./server-frames.js";
 
 /**
  * The frames of a client's message, in order. The message's size is the transport's business. Throws for
@@ -26,27 +26,6 @@ export function parseClientMessage(message: string): ClientFrame[] {
     frames.push(checkClientFrame(parseObject(line)));
   }
   return frames;
-}
-
-/** The known frames of a server's message, in order. Throws where the server cannot be trusted. */
-export function parseServerMessage(message: string): ServerFrame[] {
-  const frames: ServerFrame[] = [];
-  let start = 0;
-  while (start < message.length) {
-    const newline = message.indexOf("\n", start);
-    const end = newline < 0 ? message.length : newline;
-    if (end > start) {
-      const frame = checkServerFrame(parseObject(message.slice(start, end)));
-      if (frame !== undefined) frames.push(frame);
-    }
-    start = end + 1;
-  }
-  return frames;
-}
-
-/** The line of a client's frame, without its newline: a message of one frame needs none. */
-export function encodeClientFrame(frame: ClientFrame): string {
-  return JSON.stringify(frame);
 }
 
 /** The line of a server's frame, newline included. `changes` and `historyPage` come from wire-entries.ts. */
@@ -73,17 +52,4 @@ function refuseDepth(line: string): void {
       throw protocolError("PROTOCOL_DEPTH", message);
     } else if (code === 0x7d || code === 0x5d) depth--;
   }
-}
-
-function parseObject(line: string): Readonly<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    throw protocolError("PROTOCOL_JSON", "reading a frame: the line is not JSON");
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw protocolError("PROTOCOL_JSON", "reading a frame: the line is not a JSON object");
-  }
-  return value as Readonly<Record<string, unknown>>;
 }

@@ -5,6 +5,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Gap } from "../../src/client/feed-sink.js";
 import type { StoreChanges } from "../../src/client/stores/store.js";
+import { subscribe } from "../../src/client/subscription.js";
 import {
   channelIs,
   ClientWorld,
@@ -246,11 +247,11 @@ describe("two readers of one cast", () => {
     const cast = world.cast();
     const sync = cast.sync(store.store, ["store:1"]);
     const units: unknown[] = [];
-    const subscription = cast.subscribe(["store:2"], (unit) => {
+    const subscription = subscribe(cast, ["store:2"], (unit) => {
       units.push(...unit.entries.map(({ op, values }) => [op, values]));
     });
     await Promise.all([sync.live(), subscription.ready()]);
-    expect(() => cast.subscribe(["store:1"], () => undefined)).toThrow(/follows it already/);
+    expect(() => subscribe(cast, ["store:1"], () => undefined)).toThrow(/follows it already/);
     world.reader.append([put("store:1", 3), put("store:2", 4)]);
     await holds(store, { 1: "v1", 3: "v3" });
     await eventually(() => units.length === 2);

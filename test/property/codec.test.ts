@@ -2,11 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChannelEntry, Op } from "../../src/model/entry.js";
-import {
-  encodeClientFrame,
-  parseClientMessage,
-  parseServerMessage,
-} from "../../src/protocol/codec.js";
+import { encodeClientFrame, parseServerMessage } from "../../src/protocol/client-codec.js";
+import { parseClientMessage } from "../../src/protocol/codec.js";
 import type { ClientFrame } from "../../src/protocol/frames.js";
 import { isProtocolError } from "../../src/protocol/protocol-error.js";
 import { concatBytes, encodeChanges } from "../../src/protocol/wire-entries.js";

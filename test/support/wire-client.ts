@@ -3,7 +3,7 @@
  * rows per channel, applies what takes effect, and throws where a rule of the page is broken: a hole, a
  * commit that goes back, an entry before its schema. Knows nothing of src/client.
  */
-import { encodeClientFrame, parseServerMessage } from "../../src/protocol/codec.js";
+import { encodeClientFrame, parseServerMessage } from "../../src/protocol/client-codec.js";
 import type {
   AttachChannel,
   AttachedHow,

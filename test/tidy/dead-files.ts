@@ -11,6 +11,10 @@ const reachedOtherwise: readonly { readonly under: RegExp; readonly reason: stri
     under: /^src\/client\/(stores|drivers)\//,
     reason: "a user of the client imports a store and its driver by their subpaths",
   },
+  {
+    under: /^src\/client\/(history|subscription)\.ts$/,
+    reason: "entry points of their own, so that only apps that use them download them",
+  },
   { under: /^src\/journal\/memory/, reason: "the journal that tests run on" },
   { under: /^connectors\/scripted\//, reason: "the worked example, run by the contract's suite" },
 ];

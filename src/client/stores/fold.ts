@@ -44,6 +44,10 @@ export interface Folded {
   readonly events: EntryBatch[];
 }
 
+export function isBefore(a: Clock, b: Clock): boolean {
+  return a.log < b.log || (a.log === b.log && a.index < b.index);
+}
+
 /** Values of an entry begin here: [serial, log − base, index, op, …]. */
 export const VALUES_AT = 4;
 
@@ -72,7 +76,7 @@ export function fold(
 export function newestPut(mark: Mark): Mark | undefined {
   let newest: Mark | undefined;
   for (let at: Mark | undefined = mark; at !== undefined; at = at.next) {
-    if (at.put && (newest === undefined || isLater(at, newest))) newest = at;
+    if (at.put && (newest === undefined || isBefore(newest, at))) newest = at;
   }
   return newest;
 }
@@ -137,8 +141,4 @@ function without(mark: Mark | undefined, channel: string): Mark | undefined {
   if (mark.channel === channel) return mark.next;
   const next = without(mark.next, channel);
   return next === mark.next ? mark : { ...mark, next };
-}
-
-function isLater(a: Mark, b: Mark): boolean {
-  return a.log > b.log || (a.log === b.log && a.index > b.index);
 }

@@ -4,17 +4,16 @@
  */
 import { type Log, silentLog } from "../../base/log.js";
 import type { TableSchema } from "../../model/table.js";
-import type { WireEntry } from "../../protocol/frames.js";
 import {
   type Clock,
   fold,
   type FoldedTable,
+  isBefore,
   type Mark,
   newestPut,
   type RowKey,
-  VALUES_AT,
 } from "./fold.js";
-import { type NaturalValue, naturalValue } from "./natural-values.js";
+import { eventRow, type NaturalRow, naturalRow, reshapedRow } from "./natural-rows.js";
 import type {
   ChannelStep,
   EntryBatch,
@@ -26,11 +25,9 @@ import type {
 import { tableStep } from "./table-change.js";
 import { ChangeTally, Watchers } from "./watchers.js";
 
-export type MemoryRow = Readonly<Record<string, NaturalValue>>;
-
 export interface MemoryStore extends Store {
   /** Rows of a table as they are now, in no particular order; empty for a table that never came. */
-  rows(table: string): readonly MemoryRow[];
+  rows(table: string): readonly NaturalRow[];
 }
 
 export function memoryStore(options: { readonly log?: Log } = {}): MemoryStore {
@@ -38,7 +35,7 @@ export function memoryStore(options: { readonly log?: Log } = {}): MemoryStore {
 }
 
 interface HeldRow {
-  row: MemoryRow;
+  row: NaturalRow;
   readonly members: Map<string, Clock>;
 }
 
@@ -61,7 +58,7 @@ class RowsInMemory implements MemoryStore {
     this.#watchers = new Watchers(log);
   }
 
-  rows(table: string): readonly MemoryRow[] {
+  rows(table: string): readonly NaturalRow[] {
     return [...(this.#tables.get(table)?.rows.values() ?? [])].map(({ row }) => row);
   }
 
@@ -146,7 +143,7 @@ class RowsInMemory implements MemoryStore {
       table.rows.clear();
     }
     table.schema = schema;
-    for (const held of table.rows.values()) held.row = reshaped(held.row, schema);
+    for (const held of table.rows.values()) held.row = Object.freeze(reshapedRow(held.row, schema));
   }
 
   #beginStep(step: ChannelStep, at: number, tally: ChangeTally): void {
@@ -187,7 +184,7 @@ class RowsInMemory implements MemoryStore {
       if (held.members.size === 0) {
         if (table.rows.delete(key)) tally.rows(name, { deleted: 1 });
       } else if (put !== undefined && !isOlder) {
-        held.row = rowOf(table.schema, put.schema, put.entry);
+        held.row = Object.freeze(naturalRow(table.schema, put.schema, put.entry));
         table.rows.set(key, held);
         tally.rows(name, put.entry[3] === "i" ? { inserted: 1 } : { updated: 1 });
       }
@@ -199,15 +196,8 @@ class RowsInMemory implements MemoryStore {
     const { schema, channel, entries } = batch;
     const table = this.#tables.get(schema.table);
     if (table === undefined) return;
-    const taken = new Set(schema.columns.map(({ name }) => name.toLowerCase()));
-    const named = (name: string): string => (taken.has(name) ? `changecast_${name}` : name);
     for (const entry of entries) {
-      const row = Object.freeze({
-        [named("channel")]: channel,
-        [named("serial")]: entry[0],
-        [named("op")]: entry[3],
-        ...rowOf(table.schema, schema, entry),
-      });
+      const row = Object.freeze(eventRow(table.schema, schema, channel, entry));
       const clock = { log: entry[0], index: 0 };
       table.rows.set(`${channel} ${entry[0]}`, { row, members: new Map([[channel, clock]]) });
       tally.key(schema.table, [channel, entry[0]]);
@@ -243,29 +233,4 @@ class RowsInMemory implements MemoryStore {
       tally.unlisted(table.schema.table);
     }
   }
-}
-
-/** The entry's values under the table's columns; of an entry that tells the key only, the rest is null. */
-function rowOf(table: TableSchema, schema: TableSchema, entry: WireEntry): MemoryRow {
-  const isWhole = entry[3] === "i" || entry[3] === "u";
-  const names = isWhole ? schema.columns.map(({ name }) => name) : schema.key;
-  const row: Record<string, NaturalValue> = {};
-  for (const { name } of table.columns) {
-    const at = names.indexOf(name);
-    const column = schema.columns.find((one) => one.name === name);
-    row[name] = column === undefined || at < 0 ? null : naturalValue(column, entry[VALUES_AT + at]);
-  }
-  return Object.freeze(row);
-}
-
-function reshaped(row: MemoryRow, schema: TableSchema): MemoryRow {
-  // The three columns that an events table adds come first.
-  const added = schema.kind === "events" ? Object.entries(row).slice(0, 3) : [];
-  const next = Object.fromEntries(added);
-  for (const { name } of schema.columns) next[name] = row[name] ?? null;
-  return Object.freeze(next);
-}
-
-function isBefore(a: Clock, b: Clock): boolean {
-  return a.log < b.log || (a.log === b.log && a.index < b.index);
 }

@@ -14,7 +14,7 @@ import { frameText } from "../../../src/broker/transports/preframed.js";
 import { WebSocketUpgrades } from "../../../src/broker/transports/websocket.js";
 import { textMessage } from "../../../src/broker/wire-message.js";
 import type { LiveChannel } from "../../../src/journal/journal.js";
-import { parseServerMessage } from "../../../src/protocol/codec.js";
+import { parseServerMessage } from "../../../src/protocol/client-codec.js";
 
 /** The library's own way to make a frame; its types leave it out. */
 const { Sender } = wsPackage as unknown as {

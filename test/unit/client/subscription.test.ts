@@ -4,7 +4,13 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Cast, changecast } from "../../../src/client/client.js";
-import type { SubscribeChoice, Unit } from "../../../src/client/subscription.js";
+import { history } from "../../../src/client/history.js";
+import {
+  type SubscribeChoice,
+  subscribe,
+  type Subscription,
+  type Unit,
+} from "../../../src/client/subscription.js";
 import { ScriptedServer } from "../../support/scripted-server.js";
 import { settled, VirtualClock } from "../../support/virtual-clock.js";
 
@@ -48,9 +54,9 @@ async function subscribed(
   channels: SubscribeChoice[],
   handler: (unit: Unit) => void | Promise<void>,
   unitBytesMax?: number,
-): Promise<ReturnType<Cast["subscribe"]>> {
+): Promise<Subscription> {
   const options = unitBytesMax === undefined ? {} : { unitBytesMax };
-  const subscription = cast.subscribe(channels, handler, options);
+  const subscription = subscribe(cast, channels, handler, options);
   await settled();
   server.socket.welcome();
   await settled();
@@ -257,7 +263,7 @@ describe("history", () => {
   const page = { t: "historyPage", channel: "log", epoch: 1, floor: 2, head: 9, more: true };
 
   it("comes as entries, and is asked for again after a cut", async () => {
-    const answer = cast.history("log", { before: 9, limit: 2 });
+    const answer = history(cast, "log", { before: 9, limit: 2 });
     await settled();
     server.socket.welcome();
     await settled();
@@ -298,7 +304,7 @@ describe("history", () => {
   });
 
   it("is refused, given up, or ended with the cast", async () => {
-    const refused = cast.history("log", { limit: 2 });
+    const refused = history(cast, "log", { limit: 2 });
     await settled();
     server.socket.welcome();
     server.socket.say({
@@ -309,14 +315,14 @@ describe("history", () => {
     });
     await expect(refused).rejects.toMatchObject({ code: "CLIENT_REQUEST_REFUSED" });
     const end = new AbortController();
-    const given = cast.history("log", { limit: 2, signal: end.signal });
+    const given = history(cast, "log", { limit: 2, signal: end.signal });
     end.abort(new Error("enough"));
     await expect(given).rejects.toThrow("enough");
-    const left = cast.history("log", { limit: 2 });
+    const left = history(cast, "log", { limit: 2 });
     const outcome = expect(left).rejects.toMatchObject({ code: "CLIENT_CLOSED" });
     await cast.close();
     await outcome;
-    await expect(cast.history("log", { limit: 2 })).rejects.toMatchObject({
+    await expect(history(cast, "log", { limit: 2 })).rejects.toMatchObject({
       code: "CLIENT_CLOSED",
     });
   });

@@ -1,11 +1,7 @@
 /** Messages to frames and back: what each side lets in. Breaches of clients are listed in broker-breach. */
 import { describe, expect, test } from "vitest";
-import {
-  encodeClientFrame,
-  encodeServerFrame,
-  parseClientMessage,
-  parseServerMessage,
-} from "../../../src/protocol/codec.js";
+import { encodeClientFrame, parseServerMessage } from "../../../src/protocol/client-codec.js";
+import { encodeServerFrame, parseClientMessage } from "../../../src/protocol/codec.js";
 import { closeCodes, mayReconnect } from "../../../src/protocol/close-codes.js";
 import { errorCatalogue } from "../../../src/base/error-catalogue.js";
 import type { ErrorEntry } from "../../../src/base/error-catalogue.js";

@@ -1,7 +1,7 @@
 /** The bytes of entries: put together from stored ones, split by size, table and schema. */
 import { describe, expect, test } from "vitest";
 import type { ChannelEntry } from "../../../src/model/entry.js";
-import { parseServerMessage } from "../../../src/protocol/codec.js";
+import { parseServerMessage } from "../../../src/protocol/client-codec.js";
 import { concatBytes, encodeChanges, encodeGroups } from "../../../src/protocol/wire-entries.js";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);

@@ -1,0 +1,134 @@
+/**
+ * A real Chromium with a fresh profile, and pages of this machine's loopback for it. A browser that is not
+ * there fails the test with what to install: a skip would prove nothing.
+ */
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { type BrowserContext, chromium, type Page } from "playwright-core";
+import { bundle } from "./bundle.js";
+
+const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
+const FLAGS = [
+  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+  ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+];
+const START_MS = 60_000;
+
+/** One script for the pages of a server, by path: `/app.js`. */
+export type Scripts = Readonly<Record<string, string>>;
+
+export class PageServer {
+  readonly #server: Server;
+  readonly #scripts: Scripts;
+
+  private constructor(scripts: Scripts) {
+    this.#scripts = scripts;
+    this.#server = createServer((request, response) => {
+      const path = new URL(request.url ?? "/", "http://localhost").pathname;
+      const script = this.#scripts[path];
+      // What a page needs for OPFS and precise clocks; a plain server sends neither.
+      response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
+      response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
+      if (script !== undefined) {
+        response.setHeader("Content-Type", "text/javascript").end(script);
+      } else if (path === "/") {
+        const tags = Object.keys(this.#scripts).map(
+          (src) => `<script type=module src="${src}"></script>`,
+        );
+        response.setHeader("Content-Type", "text/html");
+        response.end(`<!doctype html><meta charset=utf-8><title>test</title>${tags.join("")}`);
+      } else {
+        response.writeHead(404).end();
+      }
+    });
+  }
+
+  static async start(scripts: Scripts): Promise<PageServer> {
+    const pages = new PageServer(scripts);
+    await new Promise<void>((resolve, reject) => {
+      pages.#server.once("error", reject);
+      pages.#server.listen(0, "127.0.0.1", resolve);
+    });
+    return pages;
+  }
+
+  get url(): string {
+    const { port } = this.#server.address() as AddressInfo;
+    return `http://127.0.0.1:${port}/`;
+  }
+
+  close(): Promise<void> {
+    this.#server.closeAllConnections();
+    return new Promise((resolve) => {
+      this.#server.close(() => {
+        resolve();
+      });
+    });
+  }
+}
+
+export class Browser {
+  readonly context: BrowserContext;
+  readonly pages: PageServer;
+  /** What scripts of its pages threw and nobody caught. */
+  readonly errors: Error[] = [];
+  readonly #profile: string;
+
+  private constructor(context: BrowserContext, pages: PageServer, profile: string) {
+    this.context = context;
+    this.pages = pages;
+    this.#profile = profile;
+  }
+
+  /** A browser for pages that run the bundle of `entry`. */
+  static async start(entry: string): Promise<Browser> {
+    const executablePath = findChromium();
+    const { code } = await bundle(entry);
+    const pages = await PageServer.start({ "/app.js": code });
+    const profile = mkdtempSync(join(tmpdir(), "changecast-browser-"));
+    const context = await chromium.launchPersistentContext(profile, {
+      executablePath,
+      headless: true,
+      args: FLAGS,
+      timeout: START_MS,
+    });
+    return new Browser(context, pages, profile);
+  }
+
+  /** A new tab whose scripts have run. */
+  async open(query = ""): Promise<Page> {
+    const page = await this.context.newPage();
+    page.on("pageerror", (error) => {
+      this.errors.push(error);
+    });
+    await page.goto(`${this.pages.url}${query}`, { waitUntil: "load" });
+    return page;
+  }
+
+  async close(): Promise<void> {
+    await this.context.close();
+    await this.pages.close();
+    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** `CHANGECAST_CHROMIUM`, or the first of the usual names on the PATH. */
+function findChromium(): string {
+  const given = process.env["CHANGECAST_CHROMIUM"];
+  if (given !== undefined) {
+    if (existsSync(given)) return given;
+    throw new Error(`CHANGECAST_CHROMIUM names ${given}, which does not exist`);
+  }
+  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
+    for (const name of NAMES) {
+      const path = join(folder, name);
+      if (existsSync(path)) return path;
+    }
+  }
+  throw new Error(
+    "this test needs Chromium: install it (Debian: apt-get install chromium), or name it in CHANGECAST_CHROMIUM",
+  );
+}

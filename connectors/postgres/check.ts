@@ -150,7 +150,7 @@ async function settingWarnings(
 /** What the server said, with what to do about it. */
 function problemOf(error: AppError, { connection }: PostgresOptions): Problem {
   const { code, message } = error;
-  let cure = error.cure ?? errorCatalogue[code].cure;
+  let cure = error.cure ?? tlsCure(message) ?? errorCatalogue[code].cure;
   if (/no pg_hba\.conf entry/.test(message)) {
     const { database, user } = connection;
     const host = /for host "([^"]+)"/.exec(message)?.[1] ?? "127.0.0.1";
@@ -166,4 +166,18 @@ function problemOf(error: AppError, { connection }: PostgresOptions): Problem {
     cure = `Correct \`database\`, or CREATE DATABASE ${connection.database};`;
   }
   return { code, level: "error", message, cure };
+}
+
+/** What Node's TLS and the driver say, in the words of the options. */
+function tlsCure(message: string): string | undefined {
+  if (/does not support SSL/.test(message)) {
+    return "Set ssl = on in the server, or `tls.mode: disable` where nobody else is on the way.";
+  }
+  if (/does not match certificate/.test(message)) {
+    return "Connect by a name that the certificate holds, or set `tls.serverName` to one.";
+  }
+  if (/self-signed|unable to (get|verify)/i.test(message)) {
+    return "Set `tls.ca` to the PEM file of the authority that signed the server's certificate.";
+  }
+  return undefined;
 }

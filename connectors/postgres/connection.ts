@@ -5,6 +5,7 @@
  */
 import pg from "pg";
 import type { Client, ClientConfig, CustomTypesConfig } from "pg";
+import { checkServerIdentity } from "node:tls";
 import type { ConnectionOptions as TlsSettings } from "node:tls";
 import { raceAbort } from "../../src/base/abort.js";
 import { systemClock } from "../../src/base/clock.js";
@@ -42,7 +43,7 @@ export interface TlsOptions {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: Secret;
-  /** Name that the certificate must carry, when it is not `host`. */
+  /** Name that the certificate must carry in `verify-full`, when it is not `host`. */
   readonly serverName?: string;
 }
 
@@ -187,16 +188,20 @@ async function connectOnce(config: ClientConfig): Promise<Client> {
   }
 }
 
-function tlsSettings({ host, tls }: ConnectionTarget): TlsSettings {
+/** The name of SNI is the driver's to set: the host, where it is not an address. */
+function tlsSettings({ tls }: ConnectionTarget): TlsSettings {
   const settings: TlsSettings = {
     rejectUnauthorized: tls.mode === "verify-ca" || tls.mode === "verify-full",
-    servername: tls.serverName ?? host,
   };
   if (tls.ca !== undefined) settings.ca = tls.ca;
   if (tls.cert !== undefined) settings.cert = tls.cert;
   if (tls.key !== undefined) settings.key = tls.key.reveal();
+  const { serverName } = tls;
   // libpq's verify-ca: the chain counts, the name does not.
   if (tls.mode === "verify-ca") settings.checkServerIdentity = () => undefined;
+  else if (serverName !== undefined) {
+    settings.checkServerIdentity = (_, certificate) => checkServerIdentity(serverName, certificate);
+  }
   return settings;
 }
 

@@ -160,8 +160,18 @@ function tlsOf(raw: Raw, mode: TlsOptions["mode"] | undefined, problems: Problem
     path === undefined ? undefined : readText(path, ["tls", name], problems);
   const texts = { ca: read(ca, "ca"), cert: read(cert, "cert") };
   const keyText = read(key, "key");
+  const wanted = raw.tls?.mode ?? mode ?? "prefer";
+  if (ca !== undefined && (wanted === "disable" || wanted === "prefer")) {
+    const message = `tls.ca is given, and the mode ${wanted} asks for no certificate`;
+    problems.push(problem(message, "Set `tls.mode: verify-full`.", ["tls", "ca"]));
+  }
+  if (serverName !== undefined && wanted !== "verify-full") {
+    const message = `tls.serverName is given, and the mode ${wanted} compares no name`;
+    problems.push(problem(message, "Set `tls.mode: verify-full`.", ["tls", "serverName"]));
+  }
   return {
-    mode: raw.tls?.mode ?? mode ?? "prefer",
+    // As libpq: whoever names who may sign wants the signature checked.
+    mode: wanted === "require" && ca !== undefined ? "verify-ca" : wanted,
     ...(texts.ca === undefined ? {} : { ca: texts.ca }),
     ...(texts.cert === undefined ? {} : { cert: texts.cert }),
     ...(keyText === undefined ? {} : { key: new Secret(keyText) }),

@@ -70,6 +70,15 @@ it("reads passwords and certificates from files", () => {
   expect(missing).toMatchObject({ path: ["passwordFile"] });
 });
 
+it("refuses what would only look safe, and checks a signature where an authority is named", () => {
+  const ca = fileOf("authority.pem", "CA");
+  expect(bad({ user: "me", tls: { ca } }).map(({ path }) => path)).toEqual([["tls", "ca"]]);
+  const url = "postgres://me@db/shop?sslmode=require";
+  expect(good({ url, tls: { ca } }).connection.tls.mode).toBe("verify-ca");
+  const [unused] = bad({ url, tls: { ca, serverName: "db" } });
+  expect(unused).toMatchObject({ path: ["tls", "serverName"] });
+});
+
 it("tells all mistakes at once, each where it stands", () => {
   const problems = bad({
     ...{ url: "postgres://me@db/shop?target_session_attrs=any", slot: "My-Slot", port: 70_000 },

@@ -29,6 +29,7 @@ const write = z.union([
   z.strictObject({ update: z.string(), key: z.array(cell), set: row }),
   z.strictObject({ delete: z.string(), key: z.array(cell) }),
   z.strictObject({ truncate: z.string(), leaf: z.string().exactOptional() }),
+  z.strictObject({ renew: z.string(), rows: z.array(row) }),
 ]);
 
 const step = z.union([

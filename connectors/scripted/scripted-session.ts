@@ -137,7 +137,7 @@ function sizeOf(changes: readonly Change[]): number {
   let bytes = 0;
   for (const change of changes) {
     bytes += 100;
-    if (change.op === "truncate") continue;
+    if (change.op === "truncate" || change.op === "renew") continue;
     for (const value of change.values) bytes += value?.length ?? 0;
   }
   return bytes;

@@ -15,7 +15,9 @@ export type Write =
   | { readonly insert: string; readonly row: Row }
   | { readonly update: string; readonly key: readonly Cell[]; readonly set: Row }
   | { readonly delete: string; readonly key: readonly Cell[] }
-  | { readonly truncate: string; readonly leaf?: string };
+  | { readonly truncate: string; readonly leaf?: string }
+  /** Other rows take the place of all; the stream tells that, and none of them. */
+  | { readonly renew: string; readonly rows: readonly Row[] };
 
 export type Step =
   | { readonly commit: readonly Write[] }
@@ -185,6 +187,7 @@ export class ScriptedSource {
     if ("insert" in write) return this.#table(write.insert).insert(write.row);
     if ("update" in write) return this.#table(write.update).update(write.key, write.set);
     if ("delete" in write) return this.#table(write.delete).delete(write.key);
+    if ("renew" in write) return this.#table(write.renew).renew(write.rows);
     const { truncate, leaf } = write;
     const table = this.#table(truncate);
     const full = leaf === undefined ? undefined : `${truncate}/${JSON.stringify(leaf)}`;

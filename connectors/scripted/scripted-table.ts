@@ -1,5 +1,5 @@
 /** One table of a scripted source: its rows now, what a write makes of them, and how it is copied. */
-import type { Relation, RowChange, Values } from "../../src/model/change.js";
+import type { Relation, RenewChange, RowChange, Values } from "../../src/model/change.js";
 import type { Column } from "../../src/model/table.js";
 
 export type Cell = string | number | boolean | null | readonly Cell[];
@@ -89,6 +89,12 @@ export class ScriptedTable {
     for (const row of this.rows()) {
       if (leaf === undefined || row.leaf === leaf) this.#rows.delete(row.identity);
     }
+  }
+
+  renew(rows: readonly Row[]): RenewChange {
+    this.#rows.clear();
+    for (const row of rows) this.insert(row);
+    return { op: "renew", relation: this.relation };
   }
 
   /** Rows in the order of their identity, after one of them. */

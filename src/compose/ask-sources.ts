@@ -14,6 +14,7 @@ import type { Relation } from "../model/change.js";
 import type { SourcePosition } from "../model/position.js";
 import type { Problem } from "../model/problem.js";
 import type { BoundRule, Rule } from "../rules/rule.js";
+import { wantedFields } from "../rules/wanted-fields.js";
 import { findTableConflicts } from "../rules/shared-tables.js";
 
 export interface AskOptions {
@@ -56,6 +57,7 @@ async function askSource(
       source: source.name,
       options: source.options.reveal(),
       relations,
+      fields: (relation) => wantedFields(rules, relation),
       resume,
       clock: systemClock,
       random: systemRandom,

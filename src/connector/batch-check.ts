@@ -82,7 +82,7 @@ export class BatchCheck {
       if (fault !== undefined) return fault;
       this.#known = relation;
     }
-    if (change.op === "truncate") return undefined;
+    if (change.op === "truncate" || change.op === "renew") return undefined;
     const { op, identity, previous, values } = change;
     const { name } = relation;
     if (values.length !== relation.columns.length) {

@@ -38,6 +38,8 @@ export interface OpenContext<Options> {
   readonly options: Options;
   /** Relation names or patterns (`*` for any run of characters) that rules read from; never empty. */
   readonly relations: readonly string[];
+  /** Fields of a relation that rules name, each once: what a source without lists of columns has to tell. */
+  readonly fields: (relation: string) => readonly string[];
   /** What the journal holds; undefined before the first start. */
   readonly resume: SourcePosition | undefined;
   readonly clock: Clock;

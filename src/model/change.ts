@@ -15,6 +15,8 @@ export interface Relation {
   readonly primaryKey: readonly string[];
   /** Column lists of the unique, not deferrable, whole-table indexes over NOT NULL columns; the primary key included. */
   readonly uniqueKeys: readonly (readonly string[])[];
+  /** The source keeps no list of columns: these are the fields that rules name (`OpenContext.fields`), and the identity. */
+  readonly isOpen?: true;
   /** Changes whenever name, columns, types, identity or keys do; equal text means equal relation. */
   readonly fingerprint: string;
 }
@@ -38,7 +40,12 @@ export interface RowChange {
   /** The identity before the update, when it changed. */
   readonly previous?: string;
   readonly values: Values;
+  /** By place of a column, only where `values` tells nothing: what an update made inside the value that it had before. */
+  readonly patches?: ReadonlyMap<number, FieldPatch>;
 }
+
+/** The JSON form after the update from the one before (ABSENT where there was none); undefined where it cannot be told. */
+export type FieldPatch = (before: string) => string | undefined;
 
 export interface TruncateChange {
   readonly op: "truncate";
@@ -47,7 +54,13 @@ export interface TruncateChange {
   readonly leaf?: string;
 }
 
-export type Change = RowChange | TruncateChange;
+/** Another content took the relation's place, and the stream does not tell it: existing rows have to be read again. */
+export interface RenewChange {
+  readonly op: "renew";
+  readonly relation: Relation;
+}
+
+export type Change = RowChange | TruncateChange | RenewChange;
 
 /** A slice of one transaction. A transaction is one or more consecutive slices, the last one marked. */
 export interface TransactionBatch {

@@ -20,7 +20,8 @@ export interface PairShape {
 export function shapeOf(bound: BoundRule): PairShape {
   const { relation, table, key, keyHoldsIdentity, rule } = bound;
   return {
-    columns: relation.columns.map(columnText),
+    // Fields that other rules name are no part of an open relation's shape; its own are in the rule's version.
+    columns: relation.isOpen === true ? [] : relation.columns.map(columnText),
     identity: relation.identity,
     output: bound.columns.map(columnText),
     ...{ table, key, kind: rule.kind, keyHoldsIdentity },

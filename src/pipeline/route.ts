@@ -243,11 +243,20 @@ function knownValues(
   { own, previous }: KeptPair,
   { bound, copy }: RouteContext,
 ): Values {
-  const { op, values } = change;
+  const { op, values, patches } = change;
   if (bound === undefined || op === "insert" || bound.isComplete(values)) return values;
   const before = change.previous === undefined ? own : previous;
   if (before?.copy !== copy) return values;
-  if (before.pending === "") return bound.fill(values, before);
+  const known =
+    before.pending === "" ? bound.fill(values, before) : pendingOf(bound, before, values);
+  for (const [at, patch] of patches ?? []) {
+    const form = known[at];
+    if (form !== undefined) known[at] = patch(form);
+  }
+  return known;
+}
+
+function pendingOf(bound: BoundRule, before: KeptDocument, values: Values): (string | undefined)[] {
   const pending = bound.unpackPending(before.pending);
   return values.map((value, at) => value ?? pending[at]);
 }

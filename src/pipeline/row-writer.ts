@@ -73,9 +73,11 @@ export class RowWriter {
     };
     for (const change of changes) {
       const isKnown = this.#options.rules.known(change.relation) !== undefined;
-      if (!isKnown || change.op === "truncate" || slice.length >= SLICE) await end();
+      const isRow = change.op !== "truncate" && change.op !== "renew";
+      if (!isKnown || !isRow || slice.length >= SLICE) await end();
       if (!isKnown) await this.bind(unit, change.relation);
       if (change.op === "truncate") await this.#truncate(unit, change);
+      else if (change.op === "renew") this.#renew(unit, change.relation);
       else slice.push(change);
     }
     await end();
@@ -179,6 +181,17 @@ export class RowWriter {
         onDue();
       }
     }
+  }
+
+  /** What is kept stays shown until the copy has seen the other content. */
+  #renew(unit: OpenUnit, relation: Relation): void {
+    const { rules, touched, onDue } = this.#options;
+    touched.all(relation.name);
+    for (const pair of must(rules.known(relation), "a bound relation").pairs) {
+      pair.restart(false);
+      unit.facts.set(...pair.fact);
+    }
+    onDue();
   }
 
   async #clear(unit: OpenUnit, pair: Pair): Promise<void> {

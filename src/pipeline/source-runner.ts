@@ -14,6 +14,7 @@ import type { CopyStatus, JournalWriter } from "../journal/journal.js";
 import type { KeptDocument } from "../model/document.js";
 import type { SourcePosition } from "../model/position.js";
 import type { Rule } from "../rules/rule.js";
+import { wantedFields } from "../rules/wanted-fields.js";
 import type { Committer } from "./committer.js";
 import { Copier } from "./copier.js";
 import { FairLock } from "./fair-lock.js";
@@ -157,6 +158,7 @@ export class SourceRunner {
     try {
       session = await guardConnector(source.connector).open({
         ...{ source: source.name, options: source.options.reveal(), relations, resume },
+        fields: (relation) => wantedFields(rules, relation),
         ...{ clock, random, log: this.#log, signal },
       });
     } catch (error) {

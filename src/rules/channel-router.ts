@@ -75,7 +75,7 @@ function bindPart(
       at,
     };
   }
-  if (column !== undefined && column.type !== "json") {
+  if (column !== undefined && column.type !== "json" && column.type !== "any") {
     return columnRenderer(rule, expression.text, index, column.type);
   }
   return expressionRenderer(rule, expression.text, bound);

@@ -51,6 +51,11 @@ export function planColumns(
   environment: RowEnvironment,
 ): { readonly outputs: readonly OutputColumn[]; readonly faults: readonly PlacedFault[] } {
   const faults = nameFaults(definition, relation);
+  if (relation.isOpen === true && definition.fields === undefined) {
+    const message = `${relation.name} has no list of columns that could be put out`;
+    const cure = "Write `fields` with the names of those that clients need.";
+    faults.push({ path: [], fault: { code: "RULE_INVALID", message, cure } });
+  }
   const outputs: OutputColumn[] = copiedColumns(definition, relation);
   for (const computed of definition.compute) {
     const output = calculatedColumn(computed, environment);

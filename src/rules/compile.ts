@@ -100,6 +100,7 @@ class CompiledRule implements Rule {
   readonly kind: Rule["kind"];
   readonly from: readonly string[];
   readonly onError: Rule["onError"];
+  readonly fields: readonly string[];
   readonly channelPatterns: readonly string[];
   readonly fingerprint: string;
   readonly #definition: RuleDefinition;
@@ -112,6 +113,7 @@ class CompiledRule implements Rule {
     this.kind = definition.kind;
     this.from = asList(definition.from) ?? [];
     this.onError = definition.onError;
+    this.fields = [...new Set([...(definition.fields ?? []), ...inputsOf(parts)])];
     this.channelPatterns = patternsOf(parts.channels);
     this.fingerprint = fingerprintOf(definition, parts);
     this.#definition = definition;

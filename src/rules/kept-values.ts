@@ -2,9 +2,10 @@
  * What a document remembers besides its output, and how values come back: `hidden` holds the inputs that
  * the output does not hold verbatim, `pending` the values that wait for the copy.
  *
- * `hidden` is a JSON array: the plan's stamp, the places of absent fields, then the hidden values. The
- * stamp tells that body and hidden were made by a plan with the same columns in the same places; under
- * another one nothing is taken from them, and the copy that a changed rule starts fills in.
+ * `hidden` is a JSON array: the plan's stamp, the absent fields by their place among the needed ones, then
+ * the hidden values. Both stand in the order of names, so that columns which the rule does not need may come
+ * and go. The stamp tells that body and hidden were made by a plan with the same columns in the same places;
+ * under another one nothing is taken from them, and the copy that a changed rule starts fills in.
  */
 import { createHash } from "node:crypto";
 import { ABSENT } from "../model/change.js";
@@ -16,7 +17,7 @@ import type { KeptValues } from "./rule.js";
 const decoder = new TextDecoder();
 
 export class ValueMemory {
-  /** Indexes of the relation's columns that the rule needs, rising. */
+  /** Indexes of the relation's columns that the rule needs, in the order of their names. */
   readonly needed: readonly number[];
   readonly #names: readonly string[];
   /** Place in the body → index in the relation; undefined for computed columns. */
@@ -30,8 +31,10 @@ export class ValueMemory {
     this.#body = outputs.map((output) => (output.kind === "copied" ? output.source : undefined));
     const shown = new Set(this.#body.filter((index) => index !== undefined));
     const read = new Set(inputs.map((name) => this.#names.indexOf(name)));
-    this.#hidden = [...read].filter((index) => !shown.has(index)).sort((a, b) => a - b);
-    this.needed = [...new Set([...shown, ...read])].sort((a, b) => a - b);
+    const name = (index: number): string => this.#names[index] ?? "";
+    const byName = (a: number, b: number): number => (name(a) < name(b) ? -1 : 1);
+    this.#hidden = [...read].filter((index) => !shown.has(index)).sort(byName);
+    this.needed = [...new Set([...shown, ...read])].sort(byName);
     this.#stamp = stampOf(relation, this.#body, this.#hidden);
     this.#nothing = `["${this.#stamp}",[]]`;
   }
@@ -44,7 +47,9 @@ export class ValueMemory {
   /** The text for `KeptDocument.hidden`. */
   hide(values: Values): string {
     let absent: number[] | undefined;
-    for (const index of this.needed) if (values[index] === ABSENT) (absent ??= []).push(index);
+    for (let place = 0; place < this.needed.length; place += 1) {
+      if (values[this.needed[place] ?? 0] === ABSENT) (absent ??= []).push(place);
+    }
     if (absent === undefined && this.#hidden.length === 0) return this.#nothing;
     let text = `["${this.#stamp}",[${absent?.join(",") ?? ""}]`;
     for (const index of this.#hidden) text += `,${values[index] || "null"}`;
@@ -62,8 +67,9 @@ export class ValueMemory {
       if (index !== undefined) filled[index] ??= body[at];
     }
     // Body and hidden show null for an absent field.
-    for (const index of JSON.parse(absent) as number[]) {
-      if (values[index] === undefined) filled[index] = ABSENT;
+    for (const place of JSON.parse(absent) as number[]) {
+      const index = this.needed[place];
+      if (index !== undefined && values[index] === undefined) filled[index] = ABSENT;
     }
     return filled;
   }
@@ -92,7 +98,7 @@ function stampOf(
 ): string {
   const describe = (index: number | undefined): unknown => {
     const column = index === undefined ? undefined : relation.columns[index];
-    return column === undefined ? null : [index, column.name, column.type, column.of ?? ""];
+    return column === undefined ? null : [column.name, column.type, column.of ?? ""];
   };
   const text = JSON.stringify([body.map(describe), hidden.map(describe)]);
   return createHash("sha256").update(text).digest("base64url").slice(0, 8);

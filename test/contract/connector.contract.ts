@@ -59,6 +59,7 @@ export function connectorContract<Options>(
       relations = [subject.items, subject.other],
     ): OpenContext<Options> => ({
       ...{ source: "shop", options: subject.options, relations, resume, signal },
+      fields: () => ["id", "name", "notes"],
       ...{ clock: systemClock, random: systemRandom, log: silentLog },
     });
 

@@ -228,7 +228,11 @@ export class PipelineWorld {
       return { update: items.name, key, set: { id: free } };
     }
     if (draw < 72) return { delete: items.name, key };
-    if (draw < 74) return { truncate: items.name };
+    if (draw < 73) return { truncate: items.name };
+    if (draw < 74) {
+      const rows = [this.#item(id), this.#item((id + 1) % KEYS)];
+      return { renew: items.name, rows };
+    }
     if (draw < 76) return { truncate: notes.name, leaf: String(this.#random.below(3)) };
     const part = this.#random.below(3);
     if (draw < 82) return { delete: notes.name, key: [id, part] };

@@ -62,6 +62,7 @@ export class PostgresWorld {
   #context(resume: SourcePosition | undefined, signal: AbortSignal): OpenContext<PostgresOptions> {
     return {
       ...{ source: "shop", options: this.options, relations: this.#relations, resume },
+      fields: () => [],
       ...{ clock: systemClock, random: systemRandom, log: silentLog, signal },
     };
   }

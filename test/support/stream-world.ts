@@ -58,7 +58,7 @@ export class StreamWorld {
     const life = new AbortController();
     const session = await this.#connector.open({
       ...{ source: "shop", options: { ...this.options, ...more }, relations: this.#relations },
-      ...{ resume, clock: systemClock, random: systemRandom, log: silentLog },
+      ...{ resume, fields: () => [], clock: systemClock, random: systemRandom, log: silentLog },
       signal: life.signal,
     });
     const reading = new Reading(session, life);
@@ -166,10 +166,11 @@ export class Reading {
   }
 }
 
-const signs = { insert: "+", update: "~", delete: "-", truncate: "0" } as const;
+const signs = { insert: "+", update: "~", delete: "-", truncate: "0", renew: "*" } as const;
 
 function lineOf(change: Change): string {
   const table = change.relation.name.replace("public.", "");
+  if (change.op === "renew") return `${signs.renew} ${table}`;
   const leaf = change.leaf === undefined ? "" : `/${change.leaf.replace("public.", "")}`;
   const head = `${signs[change.op]} ${table}${leaf}`;
   if (change.op === "truncate") return head;

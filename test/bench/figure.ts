@@ -12,6 +12,9 @@ export interface Figure {
   readonly reference: { readonly what: string; readonly figure: number };
   /** Higher is better: figure ÷ reference for speeds, reference ÷ figure for costs. */
   readonly ratio: number;
+  /** Milliseconds, where it is a latency. */
+  readonly p50?: number;
+  readonly p99?: number;
   readonly cpuUsPerItem?: number;
   readonly rssAnonMb?: number;
   /** Where a bench measures several: `figure`, `reference` and `ratio` are then those of the lowest with a mark. */

@@ -41,6 +41,7 @@ export interface Bench {
 export interface Usage {
   readonly cpuMs: number;
   readonly rssAnonMb: number;
+  readonly rssAnonKb: number;
 }
 
 /** Of a process of this machine; Linux only. */
@@ -53,6 +54,7 @@ export function usageOf(pid: number): Usage {
   return {
     cpuMs: (Number(fields[11]) + Number(fields[12])) * TICK_MS,
     rssAnonMb: Math.round(anonymous / 1024),
+    rssAnonKb: anonymous,
   };
 }
 

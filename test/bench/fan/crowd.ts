@@ -1,6 +1,6 @@
 /**
- * A process full of raw clients. Each has the shared channel, and one of its own where `ownFrom` is given. It notes when
- * which serial came; what that means in latency is reckoned afterwards, from the times at which messages were due.
+ * A process full of raw clients, each with the shared channel, with one of its own, or with both. It notes when which
+ * serial came; what that means in latency is reckoned afterwards, from the times at which messages were due.
  */
 import { answerParent } from "./far-process.js";
 import { SHARED } from "./publishing.js";
@@ -14,10 +14,9 @@ export interface CrowdOptions {
   readonly count: number;
   /** The server is plain: sockets are asked for nothing. */
   readonly isPlain: boolean;
+  readonly has: "own" | "shared" | "both";
   /** Number of the first own channel. */
-  readonly ownFrom?: number;
-  /** Without the shared channel. */
-  readonly ownOnly?: boolean;
+  readonly first: number;
 }
 
 interface Place {
@@ -28,21 +27,21 @@ interface Place {
 
 class Member {
   readonly #crowd: Crowd;
-  readonly #own: number | undefined;
+  readonly #own: number;
   readonly places = new Map<string, Place>();
   socket: RawSocket | undefined;
   isReady = false;
 
-  constructor(crowd: Crowd, own: number | undefined) {
+  constructor(crowd: Crowd, own: number) {
     this.#crowd = crowd;
     this.#own = own;
   }
 
   open(): void {
     const { options } = this.#crowd;
-    const own = this.#own === undefined ? [] : [`own:${String(this.#own)}`];
-    const channels = options.ownOnly === true ? own : [...own, SHARED];
-    const query = this.#own === undefined ? "" : `?own=own:${String(this.#own)}`;
+    const own = `own:${String(this.#own)}`;
+    const channels = { own: [own], shared: [SHARED], both: [own, SHARED] }[options.has];
+    const query = options.has === "shared" ? "" : `?own=${own}`;
     const hello = options.isPlain ? "" : this.#hello(channels);
     this.isReady = false;
     const opening = { port: options.port, query, hello };
@@ -99,7 +98,7 @@ class Crowd {
   constructor(options: CrowdOptions) {
     this.options = options;
     this.members = Array.from({ length: options.count }, (_, nth) => {
-      return new Member(this, options.ownFrom === undefined ? undefined : options.ownFrom + nth);
+      return new Member(this, options.first + nth);
     });
   }
 
@@ -119,9 +118,8 @@ class Crowd {
     if (wasReady) this.#ready -= 1;
   }
 
-  /** All at once, no jitter; milliseconds until each was there. */
+  /** All at once, no jitter; when each was there. */
   async openAll(atOnce = Infinity): Promise<number[]> {
-    const startedAt = sharedNow();
     this.#readyAt.length = 0;
     this.#lost = 0;
     let opened = 0;
@@ -134,7 +132,7 @@ class Crowd {
       if (this.#lost > 0) throw new Error(`${String(this.#lost)} sockets were refused or lost`);
       await pauseMs(2);
     }
-    return this.#readyAt.map((at) => at - startedAt);
+    return [...this.#readyAt];
   }
 
   async cut(): Promise<void> {

@@ -1,5 +1,6 @@
 /** One server with its crowds, and the questions that several benches ask of both: ours and the reference. */
 import type { Usage } from "../figure.js";
+import type { CrowdOptions } from "./crowd.js";
 import { FarProcess } from "./far-process.js";
 import type { DueTimes, Load } from "./publishing.js";
 import { Spread } from "./spread.js";
@@ -19,8 +20,6 @@ export interface StandOptions {
   readonly owners?: number;
   /** Processes that hold the clients. */
   readonly crowds?: number;
-  /** Nobody has the shared channel. */
-  readonly ownOnly?: boolean;
 }
 
 export interface Loaded {
@@ -31,6 +30,8 @@ export interface Loaded {
   readonly shared: Spread;
   readonly own: Spread;
 }
+
+type Counts = ReadonlyMap<number, number>;
 
 export class Stand {
   readonly server: FarProcess;
@@ -54,24 +55,21 @@ export class Stand {
 
   /** Brings all clients in, in good order. */
   async fill(): Promise<void> {
-    const { clients, crowds = 1 } = this.#options;
+    const { clients, crowds = 1, owners } = this.#options;
     const each = Math.ceil(clients / crowds);
     for (let first = 0; first < clients; first += each) {
-      await this.addCrowd(Math.min(each, clients - first), first);
+      const count = Math.min(each, clients - first);
+      await this.addCrowd({ count, first, has: owners === undefined ? "shared" : "both" });
     }
   }
 
-  async addCrowd(count: number, first: number): Promise<FarProcess> {
-    if (count > CROWD_MAX) throw new Error(`a process holds at most ${String(CROWD_MAX)} clients`);
-    const { side, owners, ownOnly } = this.#options;
+  async addCrowd(group: Pick<CrowdOptions, "count" | "first" | "has">): Promise<FarProcess> {
+    if (group.count > CROWD_MAX) throw new Error(`a process holds at most ${String(CROWD_MAX)}`);
     const crowd = new FarProcess("crowd");
     this.crowds.push(crowd);
     crowd.stayOn(1);
-    await crowd.ask("open", {
-      ...{ port: this.port, count, isPlain: side === "plain", atOnce: AT_ONCE },
-      ...(owners === undefined ? {} : { ownFrom: first }),
-      ...(ownOnly === true ? { ownOnly } : {}),
-    });
+    const isPlain = this.#options.side === "plain";
+    await crowd.ask("open", { ...group, port: this.port, isPlain, atOnce: AT_ONCE });
     return crowd;
   }
 
@@ -80,28 +78,38 @@ export class Stand {
     for (const crowd of this.crowds) await crowd.ask("watch");
     const startedAt = sharedNow();
     const before = this.#usages();
-    await this.server.ask("publish", { ...load, owners: this.#options.owners ?? 0 });
-    const due = await this.server.ask<DueTimes>("due");
-    const last = new Map([...due].map(([channel, times]) => [channel, times.length]));
-    const lastAt = await Promise.all(
-      this.crowds.map((crowd) => crowd.ask<number>("settled", last)),
-    );
+    await this.publish(load);
+    const lastAt = await this.settled(this.crowds);
     const after = this.#usages();
-    const shared = new Spread();
-    const own = new Spread();
-    for (const crowd of this.crowds) {
-      const told = await crowd.ask<Record<"shared" | "own", ReadonlyMap<number, number>>>(
-        ...(["latencies", due] as const),
-      );
-      shared.addAll(told.shared);
-      own.addAll(told.own);
-    }
     return {
-      seconds: (Math.max(...lastAt) - startedAt) / 1_000,
+      seconds: (lastAt - startedAt) / 1_000,
       serverCpuMs: (after[0]?.cpuMs ?? 0) - (before[0]?.cpuMs ?? 0),
       crowdCpuMs: sum(after.slice(1)) - sum(before.slice(1)),
-      ...{ shared, own },
+      ...(await this.latencies(this.crowds)),
     };
+  }
+
+  async publish(load: Omit<Load, "owners">): Promise<void> {
+    await this.server.ask("publish", { ...load, owners: this.#options.owners ?? 0 });
+  }
+
+  /** Waits until these crowds hold everything; when the last of it came. */
+  async settled(crowds: readonly FarProcess[]): Promise<number> {
+    const due = await this.server.ask<DueTimes>("due");
+    const last = new Map([...due].map(([channel, times]) => [channel, times.length]));
+    return Math.max(...(await Promise.all(crowds.map((one) => one.ask<number>("settled", last)))));
+  }
+
+  /** Of what came since they were told to watch. */
+  async latencies(crowds: readonly FarProcess[]): Promise<Record<"shared" | "own", Spread>> {
+    const due = await this.server.ask<DueTimes>("due");
+    const spreads = { shared: new Spread(), own: new Spread() };
+    for (const crowd of crowds) {
+      const told = await crowd.ask<Record<"shared" | "own", Counts>>("latencies", due);
+      spreads.shared.addAll(told.shared);
+      spreads.own.addAll(told.own);
+    }
+    return spreads;
   }
 
   #usages(): Usage[] {

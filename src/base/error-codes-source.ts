@@ -62,6 +62,11 @@ export const sourceErrors = {
     "The changes since the last position are not to be had any more, or the database is another one.",
     "Nothing: its tables are copied again and clients get the difference.",
   ),
+  MONGODB_BSON_MALFORMED: entry(
+    "retry",
+    "Bytes from MongoDB are no BSON: a length leads out of its document, or a type does not exist.",
+    "It is read again. If it stays so, a proxy or the server damages data: compare with another member.",
+  ),
   PIPELINE_SOURCE_REFUSED: entry(
     "retry",
     "A source that could be read before now refuses us.",

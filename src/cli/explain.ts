@@ -7,7 +7,7 @@ import { loadConfig } from "../config/load.js";
 import { reportProblems } from "../config/report.js";
 import type { Relation } from "../model/change.js";
 import type { ValueType } from "../model/table.js";
-import { splitFragment } from "../rules/fragments.js";
+import { splitFragment } from "../model/fragments.js";
 import type { BoundRule, Rule } from "../rules/rule.js";
 import {
   exitCodes,

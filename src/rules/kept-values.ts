@@ -11,7 +11,7 @@ import { createHash } from "node:crypto";
 import { ABSENT } from "../model/change.js";
 import type { Relation, Values } from "../model/change.js";
 import type { OutputColumn } from "./column-plan.js";
-import { splitFragment } from "./fragments.js";
+import { splitFragment } from "../model/fragments.js";
 import type { KeptValues } from "./rule.js";
 
 const decoder = new TextDecoder();

@@ -32,7 +32,7 @@ export function splitFragment(fragment: string): string[] {
 }
 
 /** Index of the quote that closes the string opened at `open`. */
-function closingQuote(text: string, open: number): number {
+export function closingQuote(text: string, open: number): number {
   let at = text.indexOf('"', open + 1);
   while (at > 0 && isEscaped(text, at, open)) at = text.indexOf('"', at + 1);
   return at < 0 ? text.length : at;

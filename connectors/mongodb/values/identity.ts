@@ -1,0 +1,117 @@
+/**
+ * The `_id` as text that is equal exactly where MongoDB takes two `_id`s for the same one (without collations):
+ * numbers of equal value are equal whatever their types, and so are strings and symbols, also inside
+ * documents and arrays. What a document holds as its `_id` keeps its type in its form; only this text does not.
+ */
+import { bsonType, bufferOf, documentEnd, int32At, malformed } from "./bson-layout.js";
+import { DEPTH_MAX, nameEnd, valueEnd } from "./bson-layout.js";
+import { decimalAt } from "./decimal128.js";
+import { formOf, textForm } from "./value-form.js";
+
+/** A decimal128 has at most so many digits: a double with more equals none. */
+const DECIMAL_DIGITS_MAX = 34;
+const DOUBLE_FRACTION_BITS = 52n;
+const DOUBLE_BIAS = 1075;
+
+/** `[…]`: JSON text of the one identity column. `document` has an `_id`, or is a `documentKey`. */
+export function identityOf(document: Uint8Array): string {
+  const bytes = bufferOf(document);
+  const limit = documentEnd(bytes, 0) - 1;
+  for (let at = 4; at < limit;) {
+    const type = bytes[at] ?? 0;
+    const end = nameEnd(bytes, at + 1);
+    const next = valueEnd(bytes, type, end + 1, limit);
+    if (bytes.toString("latin1", at + 1, end) === "_id") {
+      return `[${canonicalForm(bytes, type, end + 1, 0)}]`;
+    }
+    at = next;
+  }
+  throw malformed("a document without an _id");
+}
+
+function canonicalForm(bytes: Buffer, type: number, at: number, depth: number): string {
+  switch (type) {
+    case bsonType.objectId:
+    case bsonType.string:
+      return formOf(bytes, type, at);
+    case bsonType.int32:
+      return String(int32At(bytes, at));
+    case bsonType.int64:
+      return integerForm(bytes.readBigInt64LE(at));
+    case bsonType.double:
+      return doubleForm(bytes, at);
+    case bsonType.decimal128:
+      return decimalForm(bytes, at);
+    case bsonType.symbol:
+      return textForm(bytes, at);
+    case bsonType.document:
+      return membersForm(bytes, at, { depth: depth + 1, open: '{"$doc":[', close: "]}" });
+    case bsonType.array:
+      return membersForm(bytes, at, { depth: depth + 1, open: "[", close: "]" });
+    default:
+      return formOf(bytes, type, at);
+  }
+}
+
+/** Names count in a document, and so does their order: `["a",1,"b",2]`. */
+function membersForm(
+  bytes: Buffer,
+  at: number,
+  how: { readonly depth: number; readonly open: string; readonly close: string },
+): string {
+  if (how.depth > DEPTH_MAX) throw malformed(`an _id nested more than ${String(DEPTH_MAX)} deep`);
+  const limit = documentEnd(bytes, at) - 1;
+  const parts: string[] = [];
+  for (let from = at + 4; from < limit;) {
+    const type = bytes[from] ?? 0;
+    const end = nameEnd(bytes, from + 1);
+    const next = valueEnd(bytes, type, end + 1, limit);
+    if (how.open !== "[") parts.push(JSON.stringify(bytes.toString("utf8", from + 1, end)));
+    parts.push(canonicalForm(bytes, type, end + 1, how.depth));
+    from = next;
+  }
+  return how.open + parts.join(",") + how.close;
+}
+
+function integerForm(value: bigint): string {
+  const isSafe = value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER;
+  return isSafe ? value.toString() : exactForm(value, 0);
+}
+
+function doubleForm(bytes: Buffer, at: number): string {
+  const value = bytes.readDoubleLE(at);
+  if (Number.isSafeInteger(value)) return String(value === 0 ? 0 : value);
+  if (!Number.isFinite(value)) return `{"$number":"${String(value)}"}`;
+  if (Number.isInteger(value)) return exactForm(BigInt(value), 0);
+  const bits = bytes.readBigUInt64LE(at);
+  const biased = Number((bits >> DOUBLE_FRACTION_BITS) & 0x7ffn);
+  const fraction = bits & ((1n << DOUBLE_FRACTION_BITS) - 1n);
+  const significand = biased === 0 ? fraction : fraction | (1n << DOUBLE_FRACTION_BITS);
+  // A fraction, so the power of two is negative: m / 2^k = m × 5^k / 10^k.
+  const power = DOUBLE_BIAS - Math.max(biased, 1);
+  const digits = significand * 5n ** BigInt(power);
+  if (digits.toString().replace(/0+$/, "").length > DECIMAL_DIGITS_MAX) {
+    return `{"$double":"${String(value)}"}`;
+  }
+  return exactForm(value < 0 ? -digits : digits, -power);
+}
+
+function decimalForm(bytes: Buffer, at: number): string {
+  const { kind, isNegative, significand, exponent } = decimalAt(bytes, at);
+  if (kind === "nan") return '{"$number":"NaN"}';
+  if (kind === "infinite") return `{"$number":"${isNegative ? "-" : ""}Infinity"}`;
+  return exactForm(isNegative ? -significand : significand, exponent);
+}
+
+/** significand × 10^exponent, without zeros at its end; plain where an integer of 2^53 could be it. */
+function exactForm(significand: bigint, exponent: number): string {
+  if (significand === 0n) return "0";
+  const text = significand.toString();
+  const digits = text.replace(/0+$/, "");
+  const power = exponent + text.length - digits.length;
+  if (power >= 0 && digits.length + power <= 17) {
+    const integer = digits + "0".repeat(power);
+    if (Number.isSafeInteger(Number(integer))) return integer;
+  }
+  return `{"$number":"${digits}e${String(power)}"}`;
+}

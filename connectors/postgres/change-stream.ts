@@ -8,7 +8,7 @@ import { raceAbort } from "../../src/base/abort.js";
 import { AppError } from "../../src/base/errors.js";
 import type { SourceBatch } from "../../src/model/change.js";
 import { BatchQueue } from "./batch-queue.js";
-import type { Proof } from "./history.js";
+import { HistoryProof, type Proof } from "./history-proof.js";
 import type { RelationMessage } from "./pgoutput.js";
 import { ReplicationStream } from "./replication-stream.js";
 import type { ReplicationTarget } from "./replication-stream.js";
@@ -38,6 +38,8 @@ export interface ChangeStreamOptions extends ReplicationTarget {
   /** Where the slot stands: the server is never told less. */
   readonly confirmed: bigint;
   readonly proof: Proof | undefined;
+  /** Whether changes of one of the tables (oids) were read up to `after`. */
+  readonly wereRead: (tables: readonly number[]) => Promise<boolean>;
   /** Null: no rule reads from the table. Failures end the stream. `xid`: whose changes they are. */
   readonly describe: (message: RelationMessage, xid: number) => Promise<DescribedTable | null>;
   readonly head: () => Promise<bigint>;
@@ -48,10 +50,7 @@ export class ChangeStream {
   readonly #stream: ReplicationStream;
   readonly #queue: BatchQueue;
   readonly #assembler: TransactionAssembler;
-  /** Whether the stream showed the commit that it had to; settled by what comes first. */
-  readonly #proven: Promise<boolean>;
-  #prove: (isProven: boolean) => void = () => undefined;
-  #refuse: (error: unknown) => void = () => undefined;
+  readonly #proof: HistoryProof;
   #acknowledged: bigint;
   #told: bigint;
   #headWanted: bigint | undefined;
@@ -84,22 +83,19 @@ export class ChangeStream {
       after: options.after,
       sink: (batch) => {
         this.#queue.push(batch);
+        // What is new comes behind everything that is not.
+        this.#proof.passed(this.#proof.until);
       },
-      onCommit: (mark, commitLsn) => {
-        this.#committed(mark, commitLsn);
+      onCommit: (commit) => {
+        this.#proof.committed(commit);
+        this.#passed(false);
       },
     });
+    this.#proof = new HistoryProof(options.proof, options.wereRead);
     this.#acknowledged = options.confirmed;
     this.#told = options.confirmed;
     this.#lastIdle = options.after;
     this.#lastHeardAt = options.clock.monotonic();
-    this.#proven = new Promise((resolve, reject) => {
-      this.#prove = resolve;
-      this.#refuse = reject;
-    });
-    // Nobody may be waiting for it any more when the stream fails.
-    this.#proven.catch(() => undefined);
-    if (options.proof === undefined) this.#prove(true);
   }
 
   /** Resolves once the server streams and has proven its history, or not. Rejects when it can't. */
@@ -107,15 +103,14 @@ export class ChangeStream {
     await this.#stream.start(signal);
     this.#lastHeardAt = this.#options.clock.monotonic();
     this.#tick();
-    const { proof } = this.#options;
-    if (proof === undefined) return true;
-    return raceAbort(this.#proven, signal);
+    if (this.#options.proof !== undefined) this.hurry(this.#options.after);
+    return raceAbort(this.#proof.holds(), signal);
   }
 
   /** The reader gets `error` behind what has been read; nothing more is read. */
   fail(error: unknown): void {
     this.#queue.fail(error);
-    this.#refuse(error);
+    this.#proof.fail(error);
   }
 
   next(signal: AbortSignal): Promise<SourceBatch> {
@@ -193,8 +188,6 @@ export class ChangeStream {
     // Inside a transaction, or before messages that wait, it says nothing about what we have read.
     if (!this.#assembler.isInTransaction && !this.#isDescribing) {
       this.#assembler.pass(walEnd);
-      const { proof } = this.#options;
-      if (proof !== undefined && walEnd > proof.commitLsn) this.#prove(false);
       const sinceMs = this.#lastHeardAt - this.#lastIdleAt;
       this.#passed(wantsReply || sinceMs >= IDLE_MS);
     }
@@ -202,15 +195,10 @@ export class ChangeStream {
     if (wantsReply) this.#tell(false);
   }
 
-  #committed(mark: string, commitLsn: bigint): void {
-    const { proof } = this.#options;
-    if (proof !== undefined && commitLsn >= proof.commitLsn) this.#prove(mark === proof.mark);
-    this.#passed(false);
-  }
-
   /** Says how far the stream is, when that proves the head, answers somebody who waits, or is news. */
   #passed(isNews: boolean): void {
     const { passed } = this.#assembler;
+    this.#proof.passed(passed);
     const position = positionOf(passed);
     const wanted = this.#headWanted;
     const atHead = wanted !== undefined && passed >= wanted;

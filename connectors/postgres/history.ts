@@ -2,6 +2,7 @@
  * Decides whether the stream that the slot offers continues what the journal holds. Pure. When it does
  * not, history is lost and a new generation begins: a hole must never pass for continuity (I7).
  */
+import type { Proof } from "./history-proof.js";
 import type { SourcePosition } from "../../src/model/position.js";
 import { SeenTransactions } from "./seen-transactions.js";
 import { lsnOf } from "./wal-position.js";
@@ -43,12 +44,6 @@ export type Verdict =
   | { readonly kind: "continues"; readonly proof: Proof | undefined }
   | { readonly kind: "lost"; readonly why: string; readonly replace: boolean };
 
-/** The commit that the stream has to show again. */
-export interface Proof {
-  readonly mark: string;
-  readonly commitLsn: bigint;
-}
-
 export function judgeHistory(resume: SourcePosition | undefined, facts: HistoryFacts): Verdict {
   const { slot, head } = facts;
   const replace = slot === undefined || slot.fault !== undefined;
@@ -68,7 +63,7 @@ export function judgeHistory(resume: SourcePosition | undefined, facts: HistoryF
     const why = "the database stands before what was read: it was restored to an earlier moment";
     return { kind: "lost", why, replace: false };
   }
-  return { kind: "continues", proof: proofOf(resume.mark, confirmed) };
+  return { kind: "continues", proof: proofOf(resume.mark, position, confirmed) };
 }
 
 export function memoText(memo: Memo): string {
@@ -80,8 +75,13 @@ export function seenOf(resume: SourcePosition): SeenTransactions {
   return new SeenTransactions(unseen, beyond);
 }
 
+/** Oids of the tables that were read up to the position. */
+export function tablesOf(resume: SourcePosition): readonly string[] {
+  return parseMemo(resume.memo)?.tables ?? [];
+}
+
 export const restoredWhy =
-  "the stream does not show the last commit again: the database was restored to an earlier moment";
+  "the stream shows other commits than were read: the database was restored to an earlier moment";
 
 function changeSince(
   known: Memo,
@@ -109,10 +109,10 @@ function parseMemo(text: string): Memo | undefined {
   return text === "" ? undefined : (JSON.parse(text) as Memo);
 }
 
-/** The slot offers the commit again only when it stands at or before it. */
-function proofOf(mark: string, confirmed: bigint): Proof | undefined {
+/** Undefined: the slot stands where we do, and shows nothing again. */
+function proofOf(mark: string, until: bigint, confirmed: bigint): Proof | undefined {
+  if (confirmed >= until) return undefined;
   const [position] = mark.split("-");
-  if (mark === "" || position === undefined) return undefined;
-  const commitLsn = lsnOf(position);
-  return confirmed <= commitLsn ? { mark, commitLsn } : undefined;
+  const commitLsn = mark === "" || position === undefined ? 0n : lsnOf(position);
+  return { mark, commitLsn, isOffered: mark !== "" && confirmed <= commitLsn, until };
 }

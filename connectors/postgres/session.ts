@@ -12,8 +12,9 @@ import { ChangeStream } from "./change-stream.js";
 import type { ChangeStreamOptions } from "./change-stream.js";
 import type { ConnectionTarget } from "./connection.js";
 import { ControlConnection } from "./control-connection.js";
-import { judgeHistory, restoredWhy } from "./history.js";
-import type { Memo, Proof, SlotFacts, Verdict } from "./history.js";
+import { judgeHistory, restoredWhy, tablesOf } from "./history.js";
+import type { Memo, SlotFacts, Verdict } from "./history.js";
+import type { Proof } from "./history-proof.js";
 import * as provision from "./provision.js";
 import { readOrigins } from "./origins.js";
 import type { ProvisionContext } from "./provision.js";
@@ -168,6 +169,7 @@ class Opening {
       ...{ connection: options.connection, applicationName: `changecast ${source}`, clock },
       ...{ slot: options.slot, publication: options.publication, after, confirmed, proof },
       head: () => control.head(),
+      wereRead: (tables) => this.#wereRead(tables),
       describe: async (message, xid) => {
         await this.#settled(message, xid);
         const described = await control.use("reading the catalogue", (client) =>
@@ -178,6 +180,19 @@ class Opening {
       },
     };
     return new ChangeStream(streaming);
+  }
+
+  /** By their roots; a table that rules read only since then is none of them. */
+  async #wereRead(tables: readonly number[]): Promise<boolean> {
+    const { resume } = this.#context;
+    const known = resume === undefined ? [] : tablesOf(resume);
+    const sql = `select 1 from unnest($1::text[]) t (oid)
+      where coalesce(pg_partition_root(t.oid::oid::regclass)::oid, t.oid::oid)::text = any ($2::text[])`;
+    const found = await this.#control.rows("asking for partitioned tables", sql, [
+      tables.map(String),
+      known,
+    ]);
+    return found.length > 0;
   }
 
   /**

@@ -5,6 +5,7 @@
  */
 import type { Change, SourceBatch, TransactionBatch } from "../../src/model/change.js";
 import type { BeginMessage, RelationMessage } from "./pgoutput.js";
+import type { ShownCommit } from "./history-proof.js";
 import * as pgoutput from "./pgoutput.js";
 import { RowPlan } from "./row-plan.js";
 import type { DescribedTable } from "./row-plan.js";
@@ -22,7 +23,7 @@ export interface AssemblerOptions {
   readonly partBytesMax?: number;
   readonly sink: (batch: SourceBatch) => void;
   /** A commit was read, skipped or not. */
-  readonly onCommit: (mark: string, commitLsn: bigint) => void;
+  readonly onCommit: (commit: ShownCommit) => void;
 }
 
 interface Table {
@@ -38,6 +39,8 @@ interface Open {
   part: number;
   changes: Change[];
   bytes: number;
+  /** Oids of the tables with changes in it, where it is skipped. */
+  readonly tables: Set<number>;
 }
 
 export class TransactionAssembler {
@@ -112,7 +115,7 @@ export class TransactionAssembler {
     if (this.#open !== undefined) throw pgoutput.unreadable("a transaction inside another");
     const position = positionAfter(begin.commitLsn);
     const isSkipped = position <= this.#options.after;
-    this.#open = { begin, position, isSkipped, part: 0, changes: [], bytes: 0 };
+    this.#open = { begin, position, isSkipped, part: 0, changes: [], bytes: 0, tables: new Set() };
   }
 
   #commit({ commitLsn, endLsn }: pgoutput.CommitMessage): void {
@@ -123,7 +126,7 @@ export class TransactionAssembler {
     if (open.changes.length > 0) this.#emit(open, true);
     this.#open = undefined;
     this.pass(endLsn);
-    this.#options.onCommit(markOf(open.begin), commitLsn);
+    this.#options.onCommit({ mark: markOf(open.begin), commitLsn, tables: open.tables });
   }
 
   /** Replaces what was known: even an equal text may hide another key. Described when a row comes. */
@@ -133,8 +136,12 @@ export class TransactionAssembler {
 
   #row(bytes: Buffer): RelationMessage | undefined {
     const open = this.#inside();
-    if (open.isSkipped) return undefined;
-    const { message, plan } = this.#table(pgoutput.oidOfRow(bytes));
+    const oid = pgoutput.oidOfRow(bytes);
+    if (open.isSkipped) {
+      open.tables.add(oid);
+      return undefined;
+    }
+    const { message, plan } = this.#table(oid);
     if (plan === undefined) return message;
     if (plan === null) return undefined;
     const row = pgoutput.readRow(bytes);
@@ -145,8 +152,12 @@ export class TransactionAssembler {
 
   #truncate(bytes: Buffer): RelationMessage | undefined {
     const open = this.#inside();
-    if (open.isSkipped) return undefined;
-    const tables = pgoutput.readTruncate(bytes).oids.map((oid) => this.#table(oid));
+    const { oids } = pgoutput.readTruncate(bytes);
+    if (open.isSkipped) {
+      for (const oid of oids) open.tables.add(oid);
+      return undefined;
+    }
+    const tables = oids.map((oid) => this.#table(oid));
     const unknown = tables.find(({ plan }) => plan === undefined);
     if (unknown !== undefined) return unknown.message;
     for (const { plan } of tables) {

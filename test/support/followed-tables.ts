@@ -33,6 +33,8 @@ export class FollowedTables {
   readonly slot = `slot_${randomBytes(4).toString("hex")}`;
   /** How often a table was copied. */
   copies = 0;
+  /** Why history was lost, each time that it was. */
+  readonly lost: string[] = [];
   /** Set once the pipeline has ended by itself. */
   failure: unknown;
   readonly #database: PostgresDatabase;
@@ -118,6 +120,9 @@ export class FollowedTables {
       child: () => log,
       info: (name) => {
         if (name === "copy.started") this.copies += 1;
+      },
+      warn: (name, fields) => {
+        if (name === "source.history.lost") this.lost.push(String(fields?.["message"]));
       },
     };
     return log;

@@ -9,6 +9,7 @@ import type { LmdbJournal } from "../../src/journal/lmdb/lmdb-journal.js";
 import { MemoryDisk } from "../../src/journal/memory/memory-disk.js";
 import { openMemoryJournal } from "../../src/journal/memory/memory-journal.js";
 import type { JournalWriter } from "../../src/journal/journal.js";
+import { happenedColumns, draftEvent, EVENTS_CHANNEL } from "../crash/journal-units.js";
 import { journalContract } from "./journal.contract.js";
 
 /** Log numbers get a time once a minute: whoever forgets lets one pass. */
@@ -84,6 +85,12 @@ describe("a journal's folder", () => {
     expect(await code(() => open(folder))).toBe("JOURNAL_FOREIGN");
   });
 
+  it("is made anew where a start was killed before it was whole", async () => {
+    writeFileSync(join(folder, "journal.json.new"), '{"chan');
+    await (await open(folder)).close();
+    await (await open(folder)).close();
+  });
+
   it("is refused when a newer version wrote it", async () => {
     writeFileSync(join(folder, "journal.json"), '{"changecast":"journal","format":2}');
     expect(await code(() => open(folder))).toBe("JOURNAL_NEWER");
@@ -97,6 +104,34 @@ describe("a journal's folder", () => {
     await journal.close();
     truncateSync(join(folder, file), 5_000);
     expect(await code(() => open(folder))).toBe("JOURNAL_DAMAGED");
+  });
+
+  it("lets go of what is old by its clock, also where that was wrong and set back", async () => {
+    const minute = 60_000;
+    const [right, wrong] = [1_700_000_000_000, 1_800_000_000_000];
+    let now = wrong;
+    const journal = await openLmdbJournal({
+      ...{ folder, clock: { ...systemClock, now: () => now }, random: systemRandom },
+      ...{ pid: process.pid, mapGib: 1, settings: { eventsAgeMs: 10 * minute } },
+    });
+    const shape = { kind: "events" as const, columns: happenedColumns, key: [] };
+    const schema = journal.schemaVersion("happened", shape);
+    const times = [wrong, wrong + minute, right, right + 5 * minute, right + 11 * minute];
+    for (const [at, time] of times.entries()) {
+      now = time;
+      const draft = journal.block();
+      draftEvent(draft, at + 1, schema);
+      await journal.append(draft, { positions: new Map(), facts: new Map() });
+    }
+    const floor = async () => {
+      await journal.retain();
+      const request = { channel: EVENTS_CHANNEL, before: 100, limit: 100, bytesMax: 10_000 };
+      return (await journal.reader.history(request)).floor;
+    };
+    expect(await floor()).toBe(3);
+    now = right + 16 * minute;
+    expect(await floor()).toBe(4);
+    await journal.close();
   });
 
   it("is refused when its format cannot be read", async () => {

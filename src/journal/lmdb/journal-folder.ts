@@ -18,6 +18,9 @@ export const JOURNAL_FORMAT = 1;
 
 const NAME = "journal.json";
 
+/** Becomes the former once it is whole. */
+const FRESH = `${NAME}.new`;
+
 export interface JournalFiles {
   readonly blocks: string;
   readonly derived: string;
@@ -31,13 +34,14 @@ export function openFolder(folder: string): JournalFiles {
   const path = join(folder, NAME);
   if (existsSync(path)) checkFormat(path);
   else {
-    const [found] = attempt(folder, () => readdirSync(folder));
+    const fresh = join(folder, FRESH);
+    // What a start left behind that was killed here is ours.
+    const found = attempt(folder, () => readdirSync(folder)).find((name) => name !== FRESH);
     if (found !== undefined) {
       const message = `opening the journal ${folder}: it holds ${found} and no ${NAME}`;
       throw new AppError("JOURNAL_FOREIGN", message, { context: { folder } });
     }
     attempt(folder, () => {
-      const fresh = `${path}.new`;
       writeFileSync(
         fresh,
         `${JSON.stringify({ changecast: "journal", format: JOURNAL_FORMAT })}\n`,

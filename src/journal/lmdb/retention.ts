@@ -67,17 +67,51 @@ export class Retention {
     await queue.flush();
     await queue.turn(() => this.#events(settings));
     await queue.turn(() => this.#tombstones(this.#logBefore(settings.tombstonesAgeMs)));
+    await queue.turn(() => this.#forgetTimes(settings));
     await this.#trimBlocks(settings);
   }
 
-  /** The newest log number that was appended so long ago. */
+  /**
+   * The newest log number that was appended so long ago. Times rise with log numbers unless the clock was
+   * set: one from the future was wrong, and says nothing. What is found is old enough either way.
+   */
   #logBefore(ageMs: number): LogNumber {
     const { clock, file } = this.#parts;
-    const until = clock.now() - ageMs;
-    for (const { key, value } of file.times.range({ reverse: true })) {
-      if (readNumber(value) <= until) return readNumber(key);
+    const now = clock.now();
+    let found = 0;
+    let low = 0;
+    let high = 0;
+    for (const { key } of file.times.range({ reverse: true, limit: 1 })) high = readNumber(key);
+    while (low <= high) {
+      const middle = Math.floor((low + high) / 2);
+      const range = { start: numberKey(middle), end: numberKey(high + 1), limit: 1 };
+      const [row] = [...file.times.range(range)];
+      const at = row === undefined ? 0 : readNumber(row.value);
+      if (row === undefined || (at > now - ageMs && at <= now)) high = middle - 1;
+      else {
+        low = readNumber(row.key) + 1;
+        if (at <= now) found = low - 1;
+      }
     }
-    return 0;
+    return found;
+  }
+
+  /** Times below what the longest of the ages asks for. */
+  async #forgetTimes({
+    blocksAgeMs,
+    eventsAgeMs,
+    tombstonesAgeMs,
+  }: JournalSettings): Promise<void> {
+    const { file } = this.#parts;
+    const end = numberKey(this.#logBefore(Math.max(blocksAgeMs, eventsAgeMs, tombstonesAgeMs)));
+    for (;;) {
+      file.environment.fresh();
+      const keys = [...file.times.range({ end, limit: SLICE_ROWS })].map(({ key }) => key);
+      if (keys.length === 0) return;
+      const writes = new RowWrites(file.environment);
+      for (const key of keys) writes.remove(file.times, key);
+      await writes.end();
+    }
   }
 
   async #trimBlocks({ blocksAgeMs, blocksBytesMax }: JournalSettings): Promise<void> {

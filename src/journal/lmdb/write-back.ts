@@ -94,7 +94,8 @@ export class WriteBack {
     for (const { value } of times.range({ reverse: true, limit: 1 })) lastAt = readNumber(value);
     const steps: { readonly log: number; readonly at: number }[] = [];
     for (const time of folded.times) {
-      if (time.at < lastAt + TIME_STEP_MS) continue;
+      // One from before the last: the clock was set back, and goes on from there.
+      if (time.at >= lastAt && time.at < lastAt + TIME_STEP_MS) continue;
       steps.push(time);
       lastAt = time.at;
     }

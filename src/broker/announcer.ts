@@ -27,8 +27,8 @@ export class Announcer {
     if (this.#isTelling) return;
     this.#isTelling = true;
     try {
-      const { freshness, reader, clock } = this.#context;
-      for (const frame of freshness.look(reader.notice, clock.now())) await this.#broadcast(frame);
+      const { freshness, reader } = this.#context;
+      for (const frame of freshness.look(reader.notice)) await this.#broadcast(frame);
       await this.#tellStatus();
     } finally {
       this.#isTelling = false;

@@ -44,7 +44,7 @@ export function createContext(options: ContextOptions): {
     wheel: new TimerWheel(clock, tickMs),
     reads: new Slots(limits.readsMax),
     authenticator: createAuthenticator(options.auth, clock),
-    freshness: new Freshness(options.sources, limits.staleAfterMs, clock.now()),
+    freshness: new Freshness(options.sources, limits.staleAfterMs, clock),
     sources: new Set(options.sources),
     parsePosition: options.parsePosition,
     fail: (error) => {

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../base/clock.js";
+import { StampAges } from "../base/stamp-ages.js";
 import type { Broker } from "../broker/broker.js";
 import type { JournalReader } from "../journal/journal.js";
 import type { HealthFacts, SourceFacts } from "../ops/health.js";
@@ -28,10 +29,12 @@ export class ServiceState implements HealthFacts, MetricFacts {
   /** Why nothing is read from sources any more, while clients are still served. */
   pipelineFailure: string | undefined;
   readonly #options: ServiceStateOptions;
+  readonly #ages: StampAges;
 
   constructor(options: ServiceStateOptions) {
     this.version = options.version;
     this.#options = options;
+    this.#ages = new StampAges(options.clock);
   }
 
   notReady(): readonly string[] {
@@ -39,11 +42,10 @@ export class ServiceState implements HealthFacts, MetricFacts {
   }
 
   sources(): readonly (SourceFacts & { readonly ageMs: number | undefined })[] {
-    const now = this.#options.clock.now();
     const status = new Map(this.pipeline?.status.map((each) => [each.source, each]));
     return this.#options.sources.map((source) => {
       const provenAt = this.reader?.notice.sources.get(source)?.provenAt ?? 0;
-      const ageMs = provenAt === 0 ? undefined : Math.max(0, now - provenAt);
+      const ageMs = provenAt === 0 ? undefined : this.#ages.of(source, provenAt);
       const told = status.get(source);
       const failed = this.pipelineFailure ?? told?.lastError?.message;
       return { source, provenAt, ageMs, state: told?.state ?? "stopped", why: failed };

@@ -5,6 +5,7 @@
  * at its head, never from the last change: a quiet database is fresh.
  */
 import type { Clock } from "../base/clock.js";
+import { StampAges } from "../base/stamp-ages.js";
 
 export interface HealthFacts {
   readonly version: string;
@@ -34,11 +35,13 @@ export const FRESH_AGE_MS_MAX = 30_000;
 export class Health {
   readonly #clock: Clock;
   readonly #facts: HealthFacts;
+  readonly #ages: StampAges;
   readonly #startedAt: number;
 
   constructor(clock: Clock, facts: HealthFacts) {
     this.#clock = clock;
     this.#facts = facts;
+    this.#ages = new StampAges(clock);
     this.#startedAt = clock.monotonic();
   }
 
@@ -55,8 +58,9 @@ export class Health {
 
   /** `ageMsMax`: the bound of the caller, from the query. */
   fresh(ageMsMax: number = FRESH_AGE_MS_MAX): HealthAnswer {
-    const now = this.#clock.now();
-    const sources = this.#facts.sources().map((facts) => sourceAge(facts, now, ageMsMax));
+    const sources = this.#facts.sources().map((facts) => {
+      return sourceAge(facts, this.#ages.of(facts.source, facts.provenAt), ageMsMax);
+    });
     const fresh = sources.every((source) => source.fresh);
     return {
       status: fresh ? 200 : 503,
@@ -75,12 +79,10 @@ interface SourceAge {
   readonly why?: string;
 }
 
-function sourceAge(facts: SourceFacts, now: number, ageMsMax: number): SourceAge {
+function sourceAge(facts: SourceFacts, ageMs: number, ageMsMax: number): SourceAge {
   const { source, state, provenAt } = facts;
   const why = facts.why === undefined ? {} : { why: facts.why };
   if (provenAt === 0) return { source, fresh: false, state, ageMs: null, provenAt: null, ...why };
-  // The wall clock may have been set back: an age is never below nothing.
-  const ageMs = Math.max(0, now - provenAt);
   const at = new Date(provenAt).toISOString();
   return { source, fresh: ageMs <= ageMsMax, state, ageMs, provenAt: at, ...why };
 }

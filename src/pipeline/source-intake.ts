@@ -203,8 +203,11 @@ export class SourceIntake implements Contributor {
   #done({ position, mark, committedAt }: TransactionBatch): void {
     this.#move(position, mark);
     // Whoever holds a transaction holds everything that was committed before it.
-    const proven = Math.min(committedAt, this.#options.clock.now());
-    this.#provenAt = Math.max(this.#provenAt ?? 0, proven);
+    const now = this.#options.clock.now();
+    const known = this.#provenAt ?? 0;
+    const proven = Math.min(committedAt, now);
+    // A stamp from the future is one from before the clock was set back.
+    this.#provenAt = known > now ? proven : Math.max(known, proven);
   }
 
   #move(position: string, mark: string): void {

@@ -3,6 +3,7 @@ import type { Clock } from "../../src/base/clock.js";
 
 export class VirtualClock implements Clock {
   #now: number;
+  #jumpedMs = 0;
   #lastId = 0;
   readonly #timers = new Map<number, { readonly at: number; readonly run: () => void }>();
 
@@ -15,7 +16,13 @@ export class VirtualClock implements Clock {
   }
 
   monotonic(): number {
-    return this.#now;
+    return this.#now - this.#jumpedMs;
+  }
+
+  /** The wall clock is set: time itself does not pass. */
+  jump(ms: number): void {
+    this.#now += ms;
+    this.#jumpedMs += ms;
   }
 
   get timers(): number {

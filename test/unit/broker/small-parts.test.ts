@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Clock } from "../../../src/base/clock.js";
 import { covers } from "../../../src/broker/auth/grant.js";
 import { sameStatus, statusOf } from "../../../src/broker/channel-status.js";
+import { VirtualClock } from "../../support/virtual-clock.js";
 import { Freshness } from "../../../src/broker/freshness.js";
 import { RateLimit } from "../../../src/broker/rate-limit.js";
 import { Slots } from "../../../src/broker/slots.js";
@@ -125,18 +126,32 @@ describe("staleness", () => {
     sources: new Map([["shop", { generation: 1, position: "1", provenAt }]]),
   });
 
-  test("begins when the last proof is too old, counted from the start at the earliest", () => {
-    const freshness = new Freshness(["shop", "mill"], 100, 1_000);
-    expect(freshness.look(notice(0), 1_100)).toEqual([]);
-    expect(freshness.look(notice(1_050), 1_101)).toEqual([
-      { t: "stale", source: "mill", since: 0 },
-    ]);
-    expect(freshness.look(notice(1_050), 1_102)).toEqual([]);
-    expect(freshness.look(notice(1_050), 1_151)).toEqual([
-      { t: "stale", source: "shop", since: 1_050 },
-    ]);
+  test("begins when the last proof is too old, counted from the start at the earliest", async () => {
+    const clock = new VirtualClock(1_000);
+    const freshness = new Freshness(["shop", "mill"], 100, clock);
+    const lookAt = async (now: number, provenAt: number) => {
+      await clock.pass(now - clock.now());
+      return freshness.look(notice(provenAt));
+    };
+    expect(await lookAt(1_100, 0)).toEqual([]);
+    expect(await lookAt(1_101, 1_050)).toEqual([{ t: "stale", source: "mill", since: 0 }]);
+    expect(await lookAt(1_102, 1_050)).toEqual([]);
+    expect(await lookAt(1_151, 1_050)).toEqual([{ t: "stale", source: "shop", since: 1_050 }]);
     expect([...freshness.stale].map(({ source }) => source)).toEqual(["mill", "shop"]);
-    expect(freshness.look(notice(1_200), 1_210)).toEqual([{ t: "fresh", source: "shop" }]);
+    expect(await lookAt(1_210, 1_200)).toEqual([{ t: "fresh", source: "shop" }]);
+  });
+
+  test.each([3_600_000, -3_600_000])("is not moved by a clock that is set by %i ms", async (ms) => {
+    const clock = new VirtualClock();
+    const freshness = new Freshness(["shop"], 100, clock);
+    await clock.pass(1_000);
+    const provenAt = clock.now();
+    expect(freshness.look(notice(provenAt))).toEqual([]);
+    clock.jump(ms);
+    await clock.pass(100);
+    expect(freshness.look(notice(provenAt))).toEqual([]);
+    await clock.pass(1);
+    expect(freshness.look(notice(provenAt))).toHaveLength(1);
   });
 });
 

@@ -13,6 +13,7 @@ import { openLmdbJournal } from "../../src/journal/lmdb/lmdb-journal.js";
 import { LmdbKeep } from "../../src/journal/lmdb/lmdb-keep.js";
 import { Retention } from "../../src/journal/lmdb/retention.js";
 import { WriteBack } from "../../src/journal/lmdb/write-back.js";
+import { killAt, readKillPoint } from "../support/kill-point.js";
 import { crashSettings, crashTime, positionOf } from "./journal-settings.js";
 import {
   crashSteps,
@@ -23,11 +24,15 @@ import {
   stockColumns,
 } from "./journal-units.js";
 
-const [folder = "", point = "", moment = "", countdown = ""] = process.argv.slice(2);
+const [folder = "", kill = ""] = process.argv.slice(2);
 const UNITS_MAX = 300;
-const classes = { BlocksFile, DerivedQueue, Environment, LmdbKeep, Retention, WriteBack };
+const targets = {
+  ...{ BlocksFile: BlocksFile.prototype, DerivedQueue: DerivedQueue.prototype },
+  ...{ Environment: Environment.prototype, LmdbKeep: LmdbKeep.prototype },
+  ...{ Retention: Retention.prototype, WriteBack: WriteBack.prototype },
+};
 
-killAt(Number(countdown));
+killAt(targets, readKillPoint(kill));
 let unit = 0;
 const journal = await openLmdbJournal({
   ...{ folder, random: systemRandom, pid: process.pid, mapGib: 1, settings: crashSettings },
@@ -83,32 +88,4 @@ function factsOf(number: number): AppendFacts {
 
 function say(line: string): void {
   writeSync(1, `${line}\n`);
-}
-
-type Method = (this: unknown, ...given: unknown[]) => unknown;
-
-/** Puts the kill into the named method. */
-function killAt(times: number): void {
-  const [className = "", method = ""] = point.split(".");
-  const prototype = (classes as Record<string, { prototype: unknown } | undefined>)[className]
-    ?.prototype as Record<string, Method> | undefined;
-  const whole = prototype?.[method];
-  if (prototype === undefined || whole === undefined) throw new Error(`no method ${point}`);
-  let left = times;
-  prototype[method] = function (...given) {
-    left -= 1;
-    if (left === 0 && moment === "before") die();
-    const result = whole.apply(this, given);
-    if (left !== 0) return result;
-    if (moment === "in") setImmediate(die);
-    return Promise.resolve(result).then((value) => {
-      if (moment === "after") die();
-      return value;
-    });
-  };
-}
-
-function die(): never {
-  process.kill(process.pid, "SIGKILL");
-  throw new Error("killed");
 }

@@ -13,6 +13,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock, systemRandom } from "../../src/base/clock.js";
 import { openLmdbJournal } from "../../src/journal/lmdb/lmdb-journal.js";
 import type { JournalReader, JournalWriter } from "../../src/journal/journal.js";
+import { type KillPoint, killPointText, MOMENTS } from "../support/kill-point.js";
 import { SeededRandom } from "../support/seeded-random.js";
 import { crashSettings, crashTime, EVENTS_KEPT, positionOf } from "./journal-settings.js";
 import { crashSteps, EVENTS_CHANNEL, follow, STATE_CHANNELS } from "./journal-units.js";
@@ -34,7 +35,6 @@ const POINTS: readonly (readonly [point: string, times: number])[] = [
 ];
 /** The first kill, so that every other finds something there. */
 const SOME_UNITS = ["LmdbKeep.release", "after", 40] as const;
-const MOMENTS = ["before", "in", "after"];
 /** Pages this small make every reading take many laps. */
 const LAP_BYTES = 1_000;
 
@@ -61,7 +61,7 @@ describe.each(POINTS)("killed at %s", (point, times) => {
     for (const [at, moment, timesMax] of [SOME_UNITS, ...kills]) {
       const countdown = 1 + random.below(timesMax);
       const what = `seed ${seed}: ${at} ${moment}, the ${countdown}. time`;
-      const said = await killedWriter(at, moment, countdown);
+      const said = await killedWriter({ point: at, moment, count: countdown });
       const journal = await open(said.begun);
       try {
         await compare(journal, said, truth, what);
@@ -81,8 +81,8 @@ interface Said {
 }
 
 /** Runs a writer until it kills itself. */
-async function killedWriter(point: string, moment: string, countdown: number): Promise<Said> {
-  const child = spawn(process.execPath, [writer, folder, point, moment, String(countdown)], {
+async function killedWriter(kill: KillPoint): Promise<Said> {
+  const child = spawn(process.execPath, [writer, folder, killPointText(kill)], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let output = "";
@@ -90,7 +90,7 @@ async function killedWriter(point: string, moment: string, countdown: number): P
     output += bytes.toString();
   });
   const [code, signal] = (await once(child, "close")) as [number | null, string | null];
-  expect({ code, signal }, `${point} ${moment} ${countdown}`).toEqual({
+  expect({ code, signal }, killPointText(kill)).toEqual({
     code: null,
     signal: "SIGKILL",
   });

@@ -13,7 +13,8 @@ import type { Gap } from "../../src/client/feed-sink.js";
 import type { Sync } from "../../src/client/sync.js";
 import { type OpenDatabase, openPhotostructure } from "../contract/sqlite-subject.js";
 import { MONEY_TOTAL } from "./bank-workload.js";
-import { columnsOf, moneyChannels, rowLine } from "./convergence-rules.js";
+import { hasTable, type StoredEvent, storedEvents, storedRows } from "./convergence-compare.js";
+import { moneyChannels } from "./convergence-rules.js";
 import { TcpProxy } from "./tcp-proxy.js";
 
 export interface DeviceOptions {
@@ -24,14 +25,6 @@ export interface DeviceOptions {
   readonly channels: readonly string[];
   /** Whether content is whole at the server: the first copy is done. */
   readonly isCopied: () => boolean;
-}
-
-/** One of an `events` channel as the store has it. */
-export interface StoredEvent {
-  readonly serial: number;
-  readonly op: string;
-  readonly id: number;
-  readonly row: Readonly<Record<string, unknown>>;
 }
 
 const VIOLATIONS_MAX = 5;
@@ -119,22 +112,12 @@ export class Device {
 
   /** The rows of a table, in the form of `rowsOfDatabase`. */
   rows(table: string): string[] {
-    if (!this.#has(table)) return [];
-    const names = columnsOf(table);
-    const columns = names.map((name) => `"${name}"`).join(", ");
-    const rows = this.#database.all(`select ${columns} from "${table}"`);
-    return rows.map((row) => rowLine(names.map((name) => [name, row[name]]))).sort();
+    return storedRows(this.#database, table);
   }
 
   /** In the order of their serials. */
   events(table: string): StoredEvent[] {
-    if (!this.#has(table)) return [];
-    return this.#database.all(`select * from "${table}" order by serial`).map((row) => ({
-      serial: Number(row["serial"]),
-      op: String(row["op"]),
-      id: Number(row["id"]),
-      row,
-    }));
+    return storedEvents(this.#database, table);
   }
 
   get statusText(): string {
@@ -160,10 +143,6 @@ export class Device {
     const database = openPhotostructure(this.#file);
     database.exec("pragma journal_mode = wal; pragma synchronous = off");
     return database;
-  }
-
-  #has(table: string): boolean {
-    return this.#database.all(`select 1 from sqlite_master where name = '${table}'`).length > 0;
   }
 
   // ---------------------------------------------------------------- what each transaction leaves
@@ -205,7 +184,7 @@ export class Device {
   }
 
   #none(table: string, condition: string): void {
-    if (!this.#has(table)) return;
+    if (!hasTable(this.#database, table)) return;
     const found = this.#database.all(`select * from "${table}" where ${condition}`);
     if (found.length > 0) {
       this.#violated(

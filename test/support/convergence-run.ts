@@ -8,14 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { BankWriter, createBank } from "./bank-workload.js";
-import { Device, type StoredEvent } from "./convergence-device.js";
-import {
-  bankChannels,
-  bankConfig,
-  moneyChannels,
-  rowsOfDatabase,
-  stateTables,
-} from "./convergence-rules.js";
+import { compareLedger, compareTables, compareTrail, trailOf } from "./convergence-compare.js";
+import { Device } from "./convergence-device.js";
+import { bankChannels, bankConfig, moneyChannels } from "./convergence-rules.js";
 import { Program } from "./end-to-end-program.js";
 import { pause } from "./postgres-machine.js";
 import type { PostgresDatabase, PostgresServer } from "./postgres-server.js";
@@ -44,7 +39,6 @@ const SETTLE_MS_MAX = 30_000;
 
 /** Written to without faults before the end, so that every run counts money. */
 const COUNTING_MS = 1_000;
-const DIFFERENCES_MAX = 5;
 
 /** Throws an error that says what differs. */
 export async function runConvergence(options: RunOptions): Promise<RunReport> {
@@ -158,7 +152,7 @@ class ConvergenceRun {
     const writer = new BankWriter(client, this.#random, `${this.#name}-before`);
     for (let count = 0; count < BEFORE_START; count += 1) await writer.transaction();
     await client.end();
-    this.#trailBefore = await this.#trail();
+    this.#trailBefore = await trailOf(database);
     this.#proxy = await TcpProxy.start({ host: database.host, port: database.port });
     const url = new URL(database.url);
     url.port = String(this.#proxy.port);
@@ -192,11 +186,6 @@ class ConvergenceRun {
     return client;
   }
 
-  async #trail(): Promise<Set<number>> {
-    const rows = await this.database.query("select id::int as id from trail");
-    return new Set(rows.map((row) => Number(row["id"])));
-  }
-
   /** Remembers what the trail held when the slot was surely there. */
   async #slotSeen(): Promise<void> {
     while (this.#isWriting) {
@@ -206,7 +195,7 @@ class ConvergenceRun {
           [this.#name],
         );
         if (found.length > 0) {
-          this.#trailPerhaps = await this.#trail();
+          this.#trailPerhaps = await trailOf(this.database);
           return;
         }
       } catch (error) {
@@ -408,65 +397,17 @@ class ConvergenceRun {
     const wrong: string[] = [];
     for (const device of this.#devices) {
       wrong.push(...device.violations);
-      for (const table of stateTables) wrong.push(...(await this.#compareTable(device, table)));
+      wrong.push(...(await compareTables(this.database, device)));
       if (device.gaps.length > 0) wrong.push(`${device.name} was told of a gap`);
     }
     const auditor = this.#devices.find(({ name }) => name === "auditor");
     if (auditor !== undefined) {
-      wrong.push(...(await this.#compareTrail(auditor.events("trail"))));
-      wrong.push(...(await this.#compareLedger(auditor.events("ledger"))));
+      const before = { surely: this.#trailBefore, perhaps: this.#trailPerhaps };
+      wrong.push(...(await compareTrail(this.database, auditor.events("trail"), before)));
+      wrong.push(...(await compareLedger(this.database, auditor.events("ledger"))));
     }
     wrong.push(...(await this.#parked()));
     if (wrong.length > 0) throw new Error(wrong.join("\n"));
-  }
-
-  async #compareTable(device: Device, table: string): Promise<string[]> {
-    const wanted = await rowsOfDatabase(this.database, table, device.channels);
-    const found = device.rows(table);
-    if (wanted.length === found.length && wanted.every((line, at) => line === found[at])) return [];
-    const has = new Set(found);
-    const should = new Set(wanted);
-    const missing = wanted.filter((line) => !has.has(line)).map((line) => `- ${short(line)}`);
-    const extra = found.filter((line) => !should.has(line)).map((line) => `+ ${short(line)}`);
-    return [
-      `${device.name}, table ${table}, channels ${[...device.channels].join(", ")}: ` +
-        `${String(missing.length)} rows missing, ${String(extra.length)} that should not be:`,
-      ...missing.slice(0, DIFFERENCES_MAX),
-      ...extra.slice(0, DIFFERENCES_MAX),
-    ];
-  }
-
-  /** Every insert after the start exactly once, in the order of the serials without holes. */
-  async #compareTrail(events: readonly StoredEvent[]): Promise<string[]> {
-    const wrong: string[] = [];
-    const ids = events.map(({ id }) => id);
-    const seen = new Set(ids);
-    if (seen.size < ids.length) wrong.push(`the trail has ${String(ids.length - seen.size)} twice`);
-    for (const id of await this.#trail()) {
-      if (!seen.delete(id) && !this.#trailPerhaps.has(id)) wrong.push(`the trail misses ${id}`);
-      else if (this.#trailBefore.has(id) && ids.includes(id)) wrong.push(`${id} was before`);
-    }
-    for (const id of seen) wrong.push(`the trail has ${id}, which was never committed`);
-    const hole = events.findIndex(({ serial }, at) => serial !== at + 1);
-    if (hole >= 0) wrong.push(`the trail's serial ${String(hole + 1)} is missing`);
-    return wrong.slice(0, DIFFERENCES_MAX);
-  }
-
-  /** What happened to an account last is how it is now. */
-  async #compareLedger(events: readonly StoredEvent[]): Promise<string[]> {
-    const rows = await this.database.query("select id::int as id, balance, region from accounts");
-    const now = new Map(rows.map((row) => [Number(row["id"]), row]));
-    const last = new Map(events.map((event) => [event.id, event]));
-    const wrong: string[] = [];
-    for (const [id, { op, row }] of last) {
-      const account = now.get(id);
-      if ((op === "d") !== (account === undefined)) {
-        wrong.push(`ledger: account ${String(id)} ends with ${op}`);
-      } else if (account !== undefined && account["balance"] !== row["balance"]) {
-        wrong.push(`ledger: account ${String(id)} ends with ${JSON.stringify(row)}`);
-      }
-    }
-    return wrong.slice(0, DIFFERENCES_MAX);
   }
 
   /** Nothing in this workload is beyond the rules. */
@@ -474,10 +415,6 @@ class ConvergenceRun {
     const parked = await this.program.metric("changecast_parked_documents");
     return parked === 0 ? [] : [`${String(parked)} documents are parked`];
   }
-}
-
-function short(line: string): string {
-  return line.length > 200 ? `${line.slice(0, 200)}… (${String(line.length)})` : line;
 }
 
 const LOST =

@@ -9,11 +9,17 @@ import { writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type KillPoint, killPointText } from "./kill-point.js";
 import { freePort, pause } from "./postgres-machine.js";
 
 /** As built: `npm test` builds first. This file may be a built one itself. */
 const built = import.meta.url.includes("/dist/test/") ? "../../src/" : "../../dist/src/";
 const MAIN = fileURLToPath(new URL(`${built}main.js`, import.meta.url));
+
+/** The same with a failpoint in it. */
+const KILLED = fileURLToPath(
+  new URL(`${built.replace("src/", "test/")}crash/service-process.js`, import.meta.url),
+);
 
 const READY_MS_MAX = 20_000;
 const STOP_MS_MAX = 15_000;
@@ -94,11 +100,13 @@ ${parts}`,
     return this.#child?.pid;
   }
 
-  /** Starts it; `ready` tells when it serves. */
-  start(): void {
-    const child = spawn(process.execPath, [MAIN, "run", "-c", this.configFile], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+  /** Starts it; `ready` tells when it serves. With a failpoint it ends there. */
+  start(kill?: KillPoint): void {
+    const args =
+      kill === undefined
+        ? [MAIN, "run", "-c", this.configFile]
+        : [KILLED, killPointText(kill), this.configFile];
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
     children.add(child);
     this.#child = child;
     const keep = (chunk: Buffer): void => {
@@ -126,6 +134,11 @@ ${parts}`,
   /** As a crash: nothing of it runs any more. */
   async kill(): Promise<void> {
     this.#child?.kill("SIGKILL");
+    await this.#ended;
+  }
+
+  /** Resolves when it has ended by itself. */
+  async ended(): Promise<void> {
     await this.#ended;
   }
 

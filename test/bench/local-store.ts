@@ -25,7 +25,7 @@ export function openDatabase(file: string): Database {
   return database;
 }
 
-/** The store, and when it has applied the unit with log number `last`. */
+/** The store, and when its channels hold log number `last` whole. */
 export function watchedStore(
   store: Store,
   last: number,
@@ -37,7 +37,7 @@ export function watchedStore(
   const watched: Store = {
     apply: async (unit) => {
       const changes = await store.apply(unit);
-      if (unit.at >= last) resolve();
+      if (unit.at >= last && unit.channels.every(({ ready }) => ready)) resolve();
       return changes;
     },
     open: () => store.open(),

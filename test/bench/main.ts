@@ -4,12 +4,12 @@
  */
 import { printed } from "./figure.js";
 import type { Figure } from "./figure.js";
-import { apply } from "./apply.js";
 import { brokerBenches } from "./broker-benches.js";
+import { clientBenches } from "./client-benches.js";
 import { ingest, ingestSmall } from "./ingest.js";
 import { journalAppend } from "./journal-append.js";
 
-const benches = [journalAppend, ingest, ingestSmall, apply, ...brokerBenches];
+const benches = [journalAppend, ingest, ingestSmall, ...clientBenches, ...brokerBenches];
 
 const words = process.argv.slice(2);
 const isQuick = words.includes("--quick");

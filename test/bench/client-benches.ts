@@ -1,0 +1,5 @@
+/** The benches of what a client's store is asked to do. */
+import { apply } from "./apply.js";
+import { catchup } from "./catchup.js";
+
+export const clientBenches = [apply, catchup];

@@ -104,6 +104,10 @@ export default defineConfig(
     },
   },
   {
+    files: ["test/browser/**/*.ts"],
+    rules: { "no-restricted-globals": ["error", processGlobal] },
+  },
+  {
     files: ["*.config.ts"],
     rules: { "no-restricted-syntax": ["error", noBarrel] },
   },

@@ -17,6 +17,21 @@ export const clientErrors = {
     "The local database refused to write: disk full, locked by a transaction of the app, or damaged.",
     "Read the cause; give the store a connection of its own and keep the app's transactions short.",
   ),
+  CLIENT_STORE_FULL: entry(
+    "retry",
+    "The browser or the disk has no room for more; the store keeps what it has and tries again.",
+    "Detach channels (`onFull` of the sync does it by itself), or ask for more with `navigator.storage.persist()`.",
+  ),
+  CLIENT_STORE_BLOCKED: entry(
+    "retry",
+    "A new table needs an upgrade of the IndexedDB database, and another tab does not let go of it.",
+    "Close or reload the other tabs of the app; it is tried again by itself.",
+  ),
+  CLIENT_STORE_UNAVAILABLE: entry(
+    "reject",
+    "The browser gives this page no IndexedDB: a private window, blocked site data, or a damaged profile.",
+    "Go on with `memoryStore()`, or tell the user to allow site data.",
+  ),
   CLIENT_STORE_IN_USE: entry(
     "reject",
     "A store object was given to a second sync while the first still uses it.",

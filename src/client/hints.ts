@@ -15,6 +15,8 @@ export const HINTS: Readonly<Record<string, string>> = {
   CLIENT_HANDLER_FAILED: "Mend the handler; the unit comes again.",
   CLIENT_SERIAL_HOLE: "Nothing: the channel is attached again.",
   CLIENT_STORE_FAILED: "Read the message: disk full, or locked by a transaction of the app.",
+  CLIENT_STORE_BLOCKED: "Close or reload the other tabs of the app.",
+  CLIENT_STORE_FULL: "Detach channels, or free room on the device.",
   CLIENT_STORE_NEWER: "Update the client package, or begin with a new store.",
   CLIENT_STORE_TAKEN: "Another instance has the store now; let it go on, or open this one again.",
   CLIENT_TABLE_EXISTS: "Map the table to the app's, or rename one of both.",

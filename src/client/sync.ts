@@ -10,7 +10,8 @@ import { Feed } from "./feed.js";
 import type { FeedSink, FeedUnit, Gap } from "./feed-sink.js";
 import { beginning, type ChannelChoice, channelNames, Follower, nothingHeld } from "./follower.js";
 import type { SyncStatus } from "./status.js";
-import type { EntryBatch, KeptChannel, Store, StoreChanges } from "./stores/store.js";
+import type { EntryBatch, KeptChannel, Store, StoreChanges, StoreUnit } from "./stores/store.js";
+import { TableFitness } from "./table-fitness.js";
 import type { Wire } from "./wire.js";
 
 /** Entries of ready channels in memory, as the wire counts them; above it they are staged (PROTOCOL.md, section 6). */
@@ -23,6 +24,12 @@ export interface SyncOptions {
    * not followed.
    */
   readonly others?: "detach" | "keep";
+  /**
+   * Called when the store has no room for a unit, with the channels it holds, in the order in which they
+   * were attached: those that it names are detached, and the unit comes again. Without it, or where it
+   * names none, the sync tries again until there is room.
+   */
+  readonly onFull?: (channels: readonly KeptChannel[]) => readonly string[];
 }
 
 export interface SyncEvents {
@@ -89,10 +96,7 @@ export class StoreSync implements Sync, FeedSink {
   #stopped: Promise<void> | undefined;
   /** Channels whose rows are to be removed, with who waits for it. */
   #leaving = new Map<string, (() => void)[]>();
-  /** Table versions that were checked: undefined if fit. */
-  readonly #checked = new Map<TableSchema, AppError | undefined>();
-  /** The newest version of a table that does not fit. */
-  readonly #unfit = new Map<string, AppError>();
+  readonly #fitness: TableFitness;
 
   constructor(
     store: Store,
@@ -102,6 +106,7 @@ export class StoreSync implements Sync, FeedSink {
   ) {
     const { wire, clock, random, log } = parts;
     this.#store = store;
+    this.#fitness = new TableFitness(store);
     this.#options = options;
     this.#wire = wire;
     this.#open = parts.open;
@@ -160,8 +165,7 @@ export class StoreSync implements Sync, FeedSink {
       return;
     }
     // One that was refused is tried again, and its tables are looked at again; one that follows stays.
-    for (const [schema, error] of this.#checked)
-      if (error !== undefined) this.#checked.delete(schema);
+    this.#fitness.forget();
     const known = this.#feed.channels;
     const fresh = names.filter((name) => {
       const state = known.get(name)?.state.name;
@@ -214,9 +218,9 @@ export class StoreSync implements Sync, FeedSink {
       [...unit.schemas, ...unit.batches.map(({ schema }) => schema)],
       unit.batches,
     );
-    const changes = await this.#store.apply({
+    const changes = await this.#apply({
       at: unit.at,
-      schemas: unit.schemas.filter(({ table }) => !this.#unfit.has(table)),
+      schemas: unit.schemas.filter(({ table }) => !this.#fitness.unfit.has(table)),
       batches: unit.batches.filter(({ channel }) => !refused.has(channel)),
       channels: unit.channels.filter(({ channel }) => !refused.has(channel)),
     });
@@ -240,6 +244,22 @@ export class StoreSync implements Sync, FeedSink {
 
   moved(): void {
     this.#follower.moved();
+  }
+
+  async #apply(unit: StoreUnit): Promise<StoreChanges> {
+    try {
+      return await this.#store.apply(unit);
+    } catch (error) {
+      if (error instanceof AppError && error.code === "CLIENT_STORE_FULL") this.#makeRoom();
+      throw error;
+    }
+  }
+
+  /** The channels leave before the unit is tried again: `prepare` sees to it. */
+  #makeRoom(): void {
+    const held = [...this.#feed.channels.values()].map((channel) => channel.held);
+    const names = this.#options.onFull?.(held) ?? [];
+    if (names.length > 0) this.detach(names).catch(() => undefined);
   }
 
   async #openStore(): Promise<void> {
@@ -285,39 +305,21 @@ export class StoreSync implements Sync, FeedSink {
     if (kept.length > 0) await this.#store.stage(kept);
   }
 
-  /** Channels that bring rows of tables which cannot be kept. */
+  /** Refuses the channels that bring rows of tables which cannot be kept, and names them. */
   async #refuseUnfit(
     schemas: readonly TableSchema[],
     batches: readonly EntryBatch[],
   ): Promise<ReadonlySet<string>> {
-    for (const schema of schemas) {
-      if (!this.#checked.has(schema)) this.#checked.set(schema, await this.#check(schema));
-      const error = this.#checked.get(schema);
-      if (error === undefined) this.#unfit.delete(schema.table);
-      else this.#unfit.set(schema.table, error);
-    }
+    for (const schema of schemas) await this.#fitness.look(schema);
     const refused = new Set<string>();
     for (const { channel, schema } of batches) {
-      const error = this.#unfit.get(schema.table);
+      const error = this.#fitness.unfit.get(schema.table);
       if (error === undefined) continue;
       refused.add(channel);
       const { code, message, cure } = error;
       this.#feed.refuse(channel, { code, message, ...(cure === undefined ? {} : { cure }) });
     }
     return refused;
-  }
-
-  async #check(schema: TableSchema): Promise<AppError | undefined> {
-    try {
-      await this.#store.check(schema);
-      return undefined;
-    } catch (error) {
-      const isUnfit =
-        error instanceof AppError &&
-        (error.code === "CLIENT_TABLE_EXISTS" || error.code === "CLIENT_TABLE_MISFIT");
-      if (isUnfit) return error;
-      throw error;
-    }
   }
 
   #mustRun(): void {

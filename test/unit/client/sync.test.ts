@@ -494,6 +494,47 @@ describe("a store that fails", () => {
     expect(sync.status.trouble).toBeUndefined();
   });
 
+  it("for want of room gives up the channels that the app names, and goes on with the others", async () => {
+    let isFull = false;
+    const narrow: Store = {
+      ...bound(store),
+      apply: async (unit) => {
+        if (isFull) throw new AppError("CLIENT_STORE_FULL", "no room");
+        return store.apply(unit);
+      },
+      detach: async (channels) => {
+        isFull = false;
+        return store.detach(channels);
+      },
+    };
+    const asked: unknown[] = [];
+    const sync = castOf().sync(narrow, ["old", "new"], {
+      onFull: (channels) => {
+        asked.push(channels.map(({ channel }) => channel));
+        return channels.slice(0, 1).map(({ channel }) => channel);
+      },
+    });
+    await settled();
+    await welcome(["old", "new"]);
+    await sync.live();
+    isFull = true;
+    const frames = [
+      changes("new", [2, 2, 0, "u", 1, "two"]),
+      { t: "commit", at: 2, moved: [["new", 1, 1, 2]] },
+    ];
+    server.socket.say(...frames);
+    await settled();
+    expect(sync.status.trouble).toMatchObject({ code: "CLIENT_STORE_FULL" });
+    await clock.pass(2_000);
+    server.socket.accept({ how: "delta", after: 1 });
+    server.socket.say(frames[0] ?? {}, { ...frames[1], ready: ["new"] });
+    await settled();
+    expect(asked).toEqual([["old", "new"]]);
+    expect([...sync.status.channels.keys()]).toEqual(["new"]);
+    expect(values()).toEqual([[1, "two"]]);
+    expect(sync.status.trouble).toBeUndefined();
+  });
+
   it("because another instance has it now ends the sync for good, and says so", async () => {
     const taken: Store = {
       ...bound(store),

@@ -68,6 +68,11 @@ export class BlocksFile {
     return value === undefined ? 0 : readNumber(value);
   }
 
+  /** Of all blocks that were not dropped. */
+  blockBytes(): number {
+    return this.#blocks.bytes();
+  }
+
   /** Undefined where there is no such block. Throws JOURNAL_DAMAGED. */
   block(log: LogNumber): DecodedBlock | undefined {
     const bytes = this.#blocks.get(numberKey(log));

@@ -34,6 +34,8 @@ export interface Table {
   get(key: Buffer, snapshot?: Snapshot): Buffer | undefined;
   /** Lazy; must be read to its end, or left with `break`, before anything is awaited. */
   range(range: RowRange, snapshot?: Snapshot): Iterable<Row>;
+  /** What it takes in the file, in whole pages. */
+  bytes(): number;
   /** Inside `commit` only. */
   put(key: Buffer, value: Uint8Array): void;
   remove(key: Buffer): void;
@@ -44,6 +46,14 @@ export interface EnvironmentOptions {
   /** Address space: the file can grow so far. Takes no memory and no disk by itself. */
   readonly mapBytes: number;
   readonly readOnly?: boolean;
+}
+
+/** Of one table, without the others in the file; lmdb's types lack them. */
+interface TableStats {
+  readonly pageSize: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
 }
 
 /** lmdb's own options that its types lack. */
@@ -171,6 +181,12 @@ class LmdbTable implements Table {
 
   range(range: RowRange, snapshot?: Snapshot): Iterable<Row> {
     return this.#db.getRange(snapshot === undefined ? range : { ...range, transaction: snapshot });
+  }
+
+  bytes(): number {
+    const pages = this.#db.getStats() as TableStats;
+    const { pageSize, treeBranchPageCount, treeLeafPageCount, overflowPages } = pages;
+    return pageSize * (treeBranchPageCount + treeLeafPageCount + overflowPages);
   }
 
   put(key: Buffer, value: Uint8Array): void {

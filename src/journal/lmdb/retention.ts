@@ -33,14 +33,25 @@ export interface RetentionParts {
   readonly clock: Clock;
 }
 
+/** Blocks that go together: the newest of them, and the size of all. */
+interface Blocks {
+  readonly log: LogNumber;
+  readonly bytes: number;
+}
+
+/** Blocks of earlier runs are told apart so far: to read the size of each would read all of them. */
+const EARLIER_GROUPS = 100;
+
 export class Retention {
   readonly #parts: RetentionParts;
-  /** Blocks of this run that are not dropped, oldest first. */
-  #blocks: { readonly log: LogNumber; readonly bytes: number }[] = [];
-  #blockBytes = 0;
+  /** What was not dropped, oldest first. */
+  #blocks: Blocks[];
+  #blockBytes: number;
 
   constructor(parts: RetentionParts) {
     this.#parts = parts;
+    this.#blocks = earlierBlocks(parts.blocks);
+    this.#blockBytes = bytesOf(this.#blocks);
   }
 
   wrote(log: LogNumber, bytes: number): void {
@@ -125,7 +136,7 @@ export class Retention {
     }
     cut = Math.min(cut, file.watermark());
     this.#blocks = this.#blocks.filter(({ log }) => log > cut);
-    this.#blockBytes = this.#blocks.reduce((sum, block) => sum + block.bytes, 0);
+    this.#blockBytes = bytesOf(this.#blocks);
     if (cut > blocks.trimmed()) await blocks.trim(cut);
   }
 
@@ -220,4 +231,19 @@ export class Retention {
     writes.remove(file.rows, key);
     return true;
   }
+}
+
+/** Those that an earlier run left, in groups that are taken to be of one size. */
+function earlierBlocks(file: BlocksFile): Blocks[] {
+  const first = file.trimmed();
+  const count = file.last() - first;
+  const groups = Math.min(count, EARLIER_GROUPS);
+  const bytes = file.blockBytes() / groups;
+  return Array.from({ length: groups }, (_, at) => {
+    return { log: first + Math.round((count * (at + 1)) / groups), bytes };
+  });
+}
+
+function bytesOf(blocks: readonly Blocks[]): number {
+  return blocks.reduce((sum, block) => sum + block.bytes, 0);
 }

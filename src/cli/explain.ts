@@ -1,10 +1,11 @@
 /**
  * `changecast explain`: what the rules make of one document, without a database. Columns and their types
- * are taken from the document's JSON values.
+ * are taken from the document's JSON values; for a source without types of columns the values are its own.
  */
 import { AppError } from "../base/errors.js";
 import { loadConfig } from "../config/load.js";
 import { reportProblems } from "../config/report.js";
+import { ABSENT } from "../model/change.js";
 import type { Relation } from "../model/change.js";
 import type { ValueType } from "../model/table.js";
 import { splitFragment } from "../model/fragments.js";
@@ -28,7 +29,8 @@ Usage: changecast explain [-c FILE] --doc JSON [--relation NAME]
   --doc JSON          the row or document, e.g. '{"id": 1, "store_id": 7, "name": "tea"}'
   --relation NAME     only rules that read this table, e.g. public.products
 
-Types come from the JSON: 1 is an int, 1.5 a float, "x" a text, a map or list json.
+Types come from the JSON: 1 is an int, 1.5 a float, "x" a text, a map or list json. For MongoDB
+write an ObjectId as {"$oid": "…"}, a date as {"$date": "…"}: connectors/mongodb/VALUES.md.
 `,
   run: async (args, io) => {
     const { values, positionals } = parseCommandArgs("explain", args, {
@@ -44,14 +46,21 @@ Types come from the JSON: 1 is an int, 1.5 a float, "x" a text, a map or list js
     const problems = loaded.problems.filter(({ path }) => (path?.[0] ?? "rules") === "rules");
     for (const line of reportProblems(problems, { colour: io.colour })) io.err(line);
     if (problems.some(({ level }) => level === "error")) return exitCodes.refused;
-    explainRules(loaded.rules, document, values.relation, io);
+    const isOpen = ({ source }: Rule) => loaded.connectors.get(source)?.isOpen === true;
+    explainRules(loaded.rules, (rule) => (isOpen(rule) ? openOf(document) : document), {
+      relation: values.relation,
+      io,
+    });
     return exitCodes.ok;
   },
 };
 
 interface GivenDocument {
+  readonly isOpen: boolean;
   readonly columns: Relation["columns"];
   readonly values: readonly string[];
+  /** The values' own JSON. */
+  readonly texts: readonly string[];
 }
 
 function parseDocument(text: string): GivenDocument {
@@ -67,9 +76,17 @@ function parseDocument(text: string): GivenDocument {
   const entries = Object.entries(parsed).map(([name, value]) => ({ name, ...formOf(value) }));
   if (entries.length === 0) throw usageError("explain", "--doc has no field");
   return {
+    isOpen: false,
     columns: entries.map(({ name, type }) => ({ name, type })),
     values: entries.map(({ form }) => form),
+    texts: Object.values(parsed).map((value) => JSON.stringify(value)),
   };
+}
+
+/** The same document of a source whose values carry their types. */
+function openOf({ columns, texts }: GivenDocument): GivenDocument {
+  const open = columns.map(({ name }) => ({ name, type: "any" as const }));
+  return { isOpen: true, columns: open, values: texts, texts };
 }
 
 /** A null could be of any type: as json it is compared with anything. */
@@ -85,15 +102,15 @@ function formOf(value: unknown): { readonly type: ValueType; readonly form: stri
 
 function explainRules(
   rules: readonly Rule[],
-  document: GivenDocument,
-  relation: string | undefined,
-  io: Io,
+  documentFor: (rule: Rule) => GivenDocument,
+  { relation, io }: { readonly relation: string | undefined; readonly io: Io },
 ): void {
   const asked = rules.filter((rule) => relation === undefined || rule.reads(relation));
   if (asked.length === 0) io.out(`no rule reads ${relation ?? "anything"}`);
   for (const [index, rule] of asked.entries()) {
     if (index > 0) io.out("");
     const name = relation ?? rule.from[0] ?? "";
+    const document = withFields(documentFor(rule), rule);
     io.out(`rule ${rule.name} (${rule.kind}) from ${rule.from.join(", ")}`);
     const bound = rule.bind(relationOf(name, document));
     if ("problems" in bound) {
@@ -103,8 +120,22 @@ function explainRules(
   }
 }
 
+/** Fields that the document does not have are known to an open relation all the same. */
+function withFields(document: GivenDocument, rule: Rule): GivenDocument {
+  if (!document.isOpen) return document;
+  const known = new Set(document.columns.map(({ name }) => name));
+  const absent = rule.fields.filter((name) => !known.has(name));
+  const columns = absent.map((name) => ({ name, type: "any" as const }));
+  const values = absent.map(() => ABSENT);
+  return {
+    ...document,
+    columns: [...document.columns, ...columns],
+    values: [...document.values, ...values],
+  };
+}
+
 /** Which columns are unique is not known here: any key will do. */
-function relationOf(name: string, { columns }: GivenDocument): Relation {
+function relationOf(name: string, { columns, isOpen }: GivenDocument): Relation {
   const names = columns.map((column) => column.name);
   const key = names.find((each) => each === "id" || each === "_id") ?? names[0] ?? "";
   return {
@@ -113,6 +144,7 @@ function relationOf(name: string, { columns }: GivenDocument): Relation {
     identity: [key],
     primaryKey: [key],
     uniqueKeys: names.map((each) => [each]),
+    ...(isOpen && { isOpen }),
     fingerprint: "explained",
   };
 }

@@ -30,6 +30,8 @@ export interface LoadedConfig {
   readonly config: Config | undefined;
   /** The rules that are well formed, also where other parts of the file are not. */
   readonly rules: readonly Rule[];
+  /** By source, also where its options are wrong. */
+  readonly connectors: ReadonlyMap<string, Connector>;
   /** In the order of the file. */
   readonly problems: readonly LocatedProblem[];
   /** Gives file, line and column to a problem that was found later, e.g. by a database. */
@@ -61,13 +63,13 @@ export async function loadConfigText(request: LoadRequest): Promise<LoadedConfig
   });
   if (yaml.problems.length > 0) {
     const problems = yaml.problems.map((problem) => ({ ...problem, file: request.file }));
-    return { config: undefined, rules: [], problems, locate };
+    return { config: undefined, rules: [], connectors: new Map(), problems, locate };
   }
-  const { config, rules, problems } = await readTree(yaml.tree, request);
+  const { config, problems, ...parts } = await readTree(yaml.tree, request);
   const located = problems.map(locate);
   located.sort((left, right) => left.line - right.line || left.column - right.column);
   const isBad = problems.some((problem) => problem.level === "error");
-  return { config: isBad ? undefined : config, rules, problems: located, locate };
+  return { ...parts, config: isBad ? undefined : config, problems: located, locate };
 }
 
 function readText(path: string): string {
@@ -88,6 +90,7 @@ type Part = Readonly<Record<string, unknown>>;
 interface ReadTree {
   readonly config: Config | undefined;
   readonly rules: readonly Rule[];
+  readonly connectors: ReadonlyMap<string, Connector>;
   readonly problems: readonly Problem[];
 }
 
@@ -96,25 +99,22 @@ async function readTree(written: unknown, request: LoadRequest): Promise<ReadTre
     const message = "the configuration is empty, or no map of keys";
     const cure = "Start from config/example.yaml.";
     const problem: Problem = { code: "CONFIG_INVALID", level: "error", message, cure, path: [] };
-    return { config: undefined, rules: [], problems: [problem] };
+    return { config: undefined, rules: [], connectors: new Map(), problems: [problem] };
   }
   const { tree, problems: unset } = fillPlaceholders(written, request.environment);
   const root = tree as Part;
   const problems: Problem[] = [...unset, ...rootProblems(root)];
   const settings = readSettings(root, request, problems);
   const definitions = readRules(root["rules"], problems);
-  const sources = await readSources(root["sources"], request, problems);
+  const { sources, connectors } = await readSources(root["sources"], request, problems);
   const compiled = compileRules(definitions);
   problems.push(...compiled.problems, ...sourceUse(definitions, root["sources"]));
   // What a missing variable leaves empty is told once, as the variable.
   const told = problems.filter((problem) => unset.includes(problem) || !isCausedBy(problem, unset));
   const { rules } = compiled;
-  if (settings === undefined) return { config: undefined, rules, problems: told };
-  return {
-    config: { ...settings, baseDir: request.baseDir, sources, rules },
-    rules,
-    problems: told,
-  };
+  const parts = { rules, connectors, problems: told };
+  if (settings === undefined) return { ...parts, config: undefined };
+  return { ...parts, config: { ...settings, baseDir: request.baseDir, sources, rules } };
 }
 
 function isCausedBy(problem: Problem, unset: readonly Problem[]): boolean {
@@ -212,25 +212,38 @@ function readRules(value: unknown, problems: Problem[]): readonly (RuleDefinitio
   });
 }
 
+interface ReadSources {
+  readonly sources: ReadonlyMap<string, SourceConfig>;
+  readonly connectors: ReadonlyMap<string, Connector>;
+}
+
+interface UnfitSource {
+  readonly connector: Connector | undefined;
+  readonly problems: readonly Problem[];
+}
+
 async function readSources(
   value: unknown,
   request: LoadRequest,
   problems: Problem[],
-): Promise<ReadonlyMap<string, SourceConfig>> {
+): Promise<ReadSources> {
   const sources = new Map<string, SourceConfig>();
+  const connectors = new Map<string, Connector>();
+  const read = { sources, connectors };
   const part = schema.configSchema.shape.sources;
   const checked = part.safeParse(value);
   if (!checked.success) problems.push(...schemaProblems(checked.error, part, value, ["sources"]));
-  if (typeof value !== "object" || value === null) return sources;
+  if (typeof value !== "object" || value === null) return read;
   for (const [name, written] of Object.entries(value)) {
     const source = schema.sourceSchema.safeParse(written);
     if (!source.success || !schema.sourceName.safeParse(name).success) continue;
     const { connector, ...options } = source.data;
     const found = await readSource(name, connector, options, request);
+    if (found.connector !== undefined) connectors.set(name, found.connector);
     if ("problems" in found) problems.push(...found.problems);
     else sources.set(name, found);
   }
-  return sources;
+  return read;
 }
 
 async function readSource(
@@ -238,7 +251,7 @@ async function readSource(
   connectorName: string,
   raw: unknown,
   request: LoadRequest,
-): Promise<SourceConfig | { readonly problems: readonly Problem[] }> {
+): Promise<SourceConfig | UnfitSource> {
   const path = ["sources", name];
   try {
     const load = request.connectors ?? loadConnector;
@@ -249,12 +262,13 @@ async function readSource(
       ...each,
       path: [...path, ...(each.path ?? [])],
     }));
-    return { problems };
+    return { connector, problems };
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const cure = error.cure ?? "Correct the name of the connector.";
     const { code, message } = error;
-    return { problems: [{ code, level: "error", message, cure, path: [...path, "connector"] }] };
+    const at = [...path, "connector"];
+    return { connector: undefined, problems: [{ code, level: "error", message, cure, path: at }] };
   }
 }
 

@@ -12,6 +12,8 @@ import type { Problem } from "../model/problem.js";
 export interface Connector<Options = unknown> {
   /** The word after `connector:` in the YAML. */
   readonly name: string;
+  /** Its sources keep no lists of columns (`Relation.isOpen`). */
+  readonly isOpen?: true;
   /** JSON schema of the options, for the published schema of the YAML. */
   readonly optionsSchema: Readonly<Record<string, unknown>>;
   /** The options of one source, or everything that is wrong with them, paths relative to the source. */

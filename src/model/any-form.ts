@@ -8,7 +8,7 @@
  *   one `$` more there: `{"$$oid":"…"}`.
  * - Members stand in the order of the source, whatever their names; a name may stand twice.
  *
- * Which tags there are is the connector's to say.
+ * The tags are those of MongoDB's Extended JSON where it has one; connectors/mongodb/VALUES.md lists them.
  */
 import { closingQuote, splitFragment } from "./fragments.js";
 
@@ -53,6 +53,16 @@ export function itemsOf(form: string): string[] | undefined {
 
 export function arrayForm(items: readonly string[]): string {
   return `[${items.join(",")}]`;
+}
+
+/** The form of what lies at the end of a path of names, "" (ABSENT) where nothing does. */
+export function formAt(form: string, path: readonly string[]): string {
+  let found = form;
+  for (const name of path) {
+    if (found === "") return found;
+    found = membersOf(found)?.find(({ key }) => key === name)?.form ?? "";
+  }
+  return found;
 }
 
 /** What a tagged value holds; undefined where the form is of anything else. */

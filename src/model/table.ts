@@ -18,7 +18,7 @@ export type ChannelKind = "state" | "events";
  * | date, time, timetz, timestamp, timestamptz, interval | ISO 8601 string with microseconds as the source has them; "infinity", "-infinity"; years before 1 as "-YYYY" (astronomical, ISO 8601) |
  * | array | JSON array of the items' forms, nested for more dimensions; {"lower":[…],"items":[…]} where a lower bound is not 1 |
  * | other | string: the source's own text |
- * | any | any JSON value; what JSON does not tell apart is an object whose only key begins with "$" (its connector lists them) |
+ * | any | of sources without types of columns, never of a client's column: any JSON text, see any-form.ts |
  */
 export type ValueType =
   | "bool"

@@ -1,11 +1,12 @@
 /** A rule over one relation: evaluates its rows by joining the values' JSON forms as they came. */
 import { AppError, InvariantError } from "../base/errors.js";
+import { formAt } from "../model/any-form.js";
 import { ABSENT } from "../model/change.js";
 import type { Relation, Values } from "../model/change.js";
 import { BODY_BYTES_MAX } from "../model/limits.js";
 import type { Column } from "../model/table.js";
 import { runExpression, type ChannelRouter } from "./channel-router.js";
-import type { CalculatedColumn, OutputColumn } from "./column-plan.js";
+import type { CalculatedColumn, CopiedColumn, OutputColumn } from "./column-plan.js";
 import { celNameOf, FormFault } from "./computed-forms.js";
 import { ValueMemory } from "./kept-values.js";
 import type { BoundExpression, Row, RowEnvironment } from "./row-environment.js";
@@ -65,7 +66,7 @@ export class TableRule implements BoundRule {
       channels: passes ? route(values, row) : NO_CHANNELS,
       body,
       key: this.#keyOf(forms, passes),
-      hidden: this.#memory.hide(values),
+      hidden: this.#memory.hide(values, forms),
     };
   }
 
@@ -92,7 +93,7 @@ export class TableRule implements BoundRule {
     throw this.#failed(found);
   }
 
-  /** Computed columns of a row that is not put out are null: `where` often guards their expressions. */
+  /** Computed and misfitting columns of a row that is not put out are null: `where` often guards them. */
   #forms(values: Values, passes: boolean, row: () => Row): string[] {
     const { outputs } = this.#parts;
     const forms = new Array<string>(outputs.length);
@@ -105,9 +106,23 @@ export class TableRule implements BoundRule {
       }
       const form = values[output.source];
       if (form === undefined) throw new InvariantError("evaluating an incomplete row");
-      forms[at] = form === ABSENT ? "null" : form;
+      if (form === ABSENT) forms[at] = "null";
+      else forms[at] = output.cast === undefined ? form : this.#cast(output, form, passes);
     }
     return forms;
+  }
+
+  #cast({ path, column, cast }: CopiedColumn, form: string, passes: boolean): string {
+    const part = path === undefined ? form : formAt(form, path);
+    if (part === ABSENT || cast === undefined) return "null";
+    try {
+      return cast.write(part);
+    } catch (error) {
+      if (!passes && error instanceof FormFault) return "null";
+      if (error instanceof FormFault)
+        throw this.#failed(`the column ${column.name} ${error.message}`);
+      throw error;
+    }
   }
 
   #calculate(output: CalculatedColumn, row: Row): string {
@@ -152,8 +167,8 @@ export class TableRule implements BoundRule {
 function holdsIdentity(relation: Relation, { key, outputs }: BoundParts): boolean {
   const held = new Set<string | undefined>();
   for (const output of outputs) {
-    const isKey = output.kind === "copied" && key.includes(output.column.name);
-    if (isKey) held.add(relation.columns[output.source]?.name);
+    if (output.kind !== "copied" || output.path !== undefined) continue;
+    if (key.includes(output.column.name)) held.add(relation.columns[output.source]?.name);
   }
   return relation.identity.length > 0 && relation.identity.every((column) => held.has(column));
 }

@@ -1,5 +1,6 @@
 /** How the JSON forms of a source's values (model/table.ts) appear in CEL; RULES.md has the table. */
 import type { Column, ValueType } from "../model/table.js";
+import { celOfAny } from "./any-values.js";
 
 /** CEL's name of a column's type; `dyn<…>` allows null beside it. */
 export function celTypeOf(column: Column): string {
@@ -28,17 +29,9 @@ export function celReader(column: Column): (form: string) => unknown {
   const { type, of } = column;
   if (type === "array") return (form) => fromArray(JSON.parse(form), of ?? "other");
   if (type === "json") return (form) => (form === "null" ? null : parseTwice(form));
-  if (type === "any") return (form) => fromJson(JSON.parse(form));
+  if (type === "any") return celOfAny;
   if (type === "int" || type === "int64") return readInteger;
   return (form) => fromScalar(JSON.parse(form), type);
-}
-
-/** Whole numbers are CEL's ints, wherever they stand. */
-function fromJson(value: unknown): unknown {
-  if (typeof value === "number") return Number.isSafeInteger(value) ? BigInt(value) : value;
-  if (Array.isArray(value)) return value.map(fromJson);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fromJson(item)]));
 }
 
 function readInteger(form: string): unknown {

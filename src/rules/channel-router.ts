@@ -9,7 +9,7 @@ import { isChannelName } from "../model/channel.js";
 import { CHANNELS_PER_DOCUMENT_MAX } from "../model/limits.js";
 import type { ValueType } from "../model/table.js";
 import type { ChannelDefinition, ChannelPart } from "./channel-definition.js";
-import { celNameOf, plainNumber } from "./computed-forms.js";
+import { celNameOf, FormFault, plainNumber } from "./computed-forms.js";
 import { safeReason } from "./expression.js";
 import type { Fault } from "./fault.js";
 import type { BoundExpression, Row, RowEnvironment } from "./row-environment.js";
@@ -75,10 +75,21 @@ function bindPart(
       at,
     };
   }
-  if (column !== undefined && column.type !== "json" && column.type !== "any") {
+  const byExpression = expressionRenderer(rule, expression.text, bound);
+  if (column?.type === "any") return anyRenderer(index, byExpression);
+  if (column !== undefined && column.type !== "json") {
     return columnRenderer(rule, expression.text, index, column.type);
   }
-  return expressionRenderer(rule, expression.text, bound);
+  return byExpression;
+}
+
+/** Plain integers and texts, which most parts are, need no CEL. */
+function anyRenderer(index: number, otherwise: PartRenderer): PartRenderer {
+  return (values, row) => {
+    const form = values[index] ?? "";
+    if (/^-?\d+$/.test(form)) return form;
+    return /^"[^"\\]+"$/.test(form) ? form.slice(1, -1) : otherwise(values, row);
+  };
 }
 
 function columnRenderer(rule: string, text: string, index: number, type: ValueType): PartRenderer {
@@ -128,7 +139,7 @@ export function runExpression(
   try {
     return bound.run(row);
   } catch (error) {
-    const reason = safeReason(error);
+    const reason = error instanceof FormFault ? error.message : safeReason(error);
     throw new AppError("RULE_EVALUATION_FAILED", `rule ${rule}: ${what}: ${reason}`, {
       context: { rule },
     });

@@ -2,13 +2,17 @@
 import type { Relation } from "../model/change.js";
 import type { Column, ValueType } from "../model/table.js";
 import { canHold, formWriter, inferredType } from "./computed-forms.js";
+import { castOf, type Cast, type CastType } from "./any-casts.js";
 import type { Expression } from "./expression.js";
 import type { Fault } from "./fault.js";
 import type { BoundExpression, RowEnvironment } from "./row-environment.js";
 import { didYouMean } from "./suggestion.js";
 
 export interface ColumnsDefinition {
+  /** Names of columns; of an open relation also paths with dots. */
   readonly fields: readonly string[] | undefined;
+  /** By the name in `fields`; only for open relations. */
+  readonly types: ReadonlyMap<string, CastType>;
   readonly exclude: readonly string[] | undefined;
   /** Source name → output name. */
   readonly rename: ReadonlyMap<string, string>;
@@ -23,12 +27,16 @@ export interface ComputedColumn {
 
 export type OutputColumn = CopiedColumn | CalculatedColumn;
 
-/** The source's value, verbatim. */
+/** The source's value, verbatim or in another type's form. */
 export interface CopiedColumn {
   readonly kind: "copied";
   readonly column: Column;
   /** Index in the relation's columns. */
   readonly source: number;
+  /** Of an open relation, whose values have no column type. */
+  readonly cast?: Cast;
+  /** Names that lead to a part of the value; left out for the whole of it. */
+  readonly path?: readonly string[];
 }
 
 export interface CalculatedColumn {
@@ -70,6 +78,7 @@ export function planColumns(
 }
 
 function copiedColumns(definition: ColumnsDefinition, relation: Relation): CopiedColumn[] {
+  if (relation.isOpen === true) return openColumns(definition, relation);
   const { fields, exclude = [], rename } = definition;
   const names = fields ?? relation.columns.map((column) => column.name);
   const outputs: CopiedColumn[] = [];
@@ -79,6 +88,20 @@ function copiedColumns(definition: ColumnsDefinition, relation: Relation): Copie
     if (column === undefined || exclude.includes(name)) continue;
     const renamed: Column = { ...column, name: rename.get(name) ?? name };
     outputs.push({ kind: "copied", column: renamed, source });
+  }
+  return outputs;
+}
+
+/** Columns out of documents: a dotted name is a path, and what has no declared type goes as JSON. */
+function openColumns({ fields = [], types, rename }: ColumnsDefinition, relation: Relation) {
+  const outputs: CopiedColumn[] = [];
+  for (const name of fields) {
+    const [top = "", ...path] = name.split(".");
+    const source = relation.columns.findIndex((column) => column.name === top);
+    if (source < 0) continue;
+    const cast = castOf(types.get(name) ?? "json");
+    const column: Column = { name: rename.get(name) ?? name, ...cast.column };
+    outputs.push({ kind: "copied", column, source, cast, ...(path.length > 0 && { path }) });
   }
   return outputs;
 }
@@ -110,8 +133,14 @@ function calculatedColumn(
 
 /** Names in fields, exclude and rename that the relation does not have. */
 function nameFaults(definition: ColumnsDefinition, relation: Relation): PlacedFault[] {
+  if (relation.isOpen === true) return [];
   const known = new Set(relation.columns.map((column) => column.name));
   const faults: PlacedFault[] = [];
+  for (const name of definition.types.keys()) {
+    const message = `the columns of ${relation.name} have types of their own`;
+    const cure = "Take it out of `types`; `compute` makes columns of other types.";
+    faults.push({ path: ["types", name], fault: { code: "RULE_INVALID", message, cure } });
+  }
   const look = (name: string, path: readonly (string | number)[]): void => {
     if (known.has(name)) return;
     const why = relation.untold?.get(name);

@@ -13,6 +13,7 @@ import { planColumns, type ComputedColumn, type PlacedFault } from "./column-pla
 import type { RuleDefinition } from "./definition.js";
 import { parseExpression, type Expression } from "./expression.js";
 import { problemOf, type Fault } from "./fault.js";
+import { didYouMean } from "./suggestion.js";
 import { planKey } from "./key-plan.js";
 import { RowEnvironment } from "./row-environment.js";
 import { checkDefinition, checkTogether } from "./rule-checks.js";
@@ -75,7 +76,23 @@ function parseParts(
     const type = typeof each === "string" ? undefined : each.type;
     if (expression !== undefined) compute.push({ name, expression, type });
   }
-  return { where, compute, channels: parseChannels(definition, faults, parse) };
+  const channels = parseChannels(definition, faults, parse);
+  if (channels !== undefined && faults.length === 0) {
+    faults.push(...typeFaults(definition, inputsOf({ where, compute, channels })));
+  }
+  return { where, compute, channels };
+}
+
+/** A type for what the rule never reads is a slip of the name. */
+function typeFaults(definition: RuleDefinition, inputs: readonly string[]): PlacedFault[] {
+  const known = new Set([...(definition.fields ?? []), ...inputs]);
+  return Object.keys(definition.types ?? {})
+    .filter((name) => definition.fields !== undefined && !known.has(name))
+    .map((name) => {
+      const message = `"${name}" has a type, but the rule does not read it`;
+      const cure = `Add it to \`fields\`.${didYouMean(name, known)}`;
+      return { path: ["types", name], fault: { code: "RULE_FIELD_UNKNOWN", message, cure } };
+    });
 }
 
 function parseChannels(
@@ -113,7 +130,7 @@ class CompiledRule implements Rule {
     this.kind = definition.kind;
     this.from = asList(definition.from) ?? [];
     this.onError = definition.onError;
-    this.fields = [...new Set([...(definition.fields ?? []), ...inputsOf(parts)])];
+    this.fields = fieldsOf(definition, parts);
     this.channelPatterns = patternsOf(parts.channels);
     this.fingerprint = fingerprintOf(definition, parts);
     this.#definition = definition;
@@ -127,10 +144,12 @@ class CompiledRule implements Rule {
 
   bind(relation: Relation): BoundRule | { readonly problems: readonly Problem[] } {
     const definition = this.#definition;
-    const environment = new RowEnvironment(relation);
+    const types = new Map(Object.entries(definition.types ?? {}));
+    const environment = new RowEnvironment(relation, types);
     const { outputs, faults: columnFaults } = planColumns(
       {
         fields: definition.fields,
+        types,
         exclude: definition.exclude,
         rename: new Map(Object.entries(definition.rename ?? {})),
         compute: this.#parts.compute,
@@ -195,11 +214,17 @@ function fingerprintOf(definition: RuleDefinition, parts: RuleParts): string {
           part.kind === "text" ? [part.text] : part.expression.canonical,
         ),
     [definition.fields, [...(definition.exclude ?? [])].sort()],
-    Object.entries(definition.rename ?? {}).sort(),
+    [Object.entries(definition.types ?? {}).sort(), Object.entries(definition.rename ?? {}).sort()],
     parts.compute.map(({ name, expression, type }) => [name, expression.canonical, type]),
     [asList(definition.key), definition.as, definition.kind, definition.onError],
   ]);
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
+}
+
+/** Of a path the field at its top. */
+function fieldsOf(definition: RuleDefinition, parts: RuleParts): readonly string[] {
+  const tops = (definition.fields ?? []).map((name) => name.split(".")[0] ?? "");
+  return [...new Set([...tops, ...inputsOf(parts)])];
 }
 
 function inputsOf(parts: RuleParts): readonly string[] {

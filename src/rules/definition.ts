@@ -3,6 +3,7 @@
  * published JSON schema. What several parts or rules must agree on is checked by compile.ts.
  */
 import { z } from "zod";
+import { castTypes } from "./any-casts.js";
 
 /** Rules of one file; each is evaluated for every change of its tables. */
 export const RULES_MAX = 1_000;
@@ -88,6 +89,10 @@ export const ruleDefinition = z
       .max(COLUMNS_MAX)
       .optional()
       .meta({ description: "Columns that are not put out." }),
+    types: z.record(columnName, z.enum(castTypes)).optional().meta({
+      description:
+        "Types of fields where the source has none (MongoDB): `field: type`; others are put out as JSON.",
+    }),
     rename: z
       .record(columnName, columnName)
       .optional()

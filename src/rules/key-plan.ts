@@ -67,7 +67,8 @@ function outputNameOf(
 }
 
 function sourceNameOf(output: OutputColumn, relation: Relation): string | undefined {
-  return output.kind === "copied" ? relation.columns[output.source]?.name : undefined;
+  if (output.kind !== "copied" || output.path !== undefined) return undefined;
+  return relation.columns[output.source]?.name;
 }
 
 function holdsUnique(

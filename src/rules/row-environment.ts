@@ -6,6 +6,7 @@ import type { ASTNode, Environment } from "@marcbachmann/cel-js";
 import { ABSENT } from "../model/change.js";
 import type { Relation, Values } from "../model/change.js";
 import type { Column } from "../model/table.js";
+import { castOf, type CastType } from "./any-casts.js";
 import { celReader, celTypeOf } from "./cel-values.js";
 import {
   celBase,
@@ -40,11 +41,13 @@ export class RowEnvironment {
   readonly #environment: Environment;
   readonly #rowClass: new (values: Values) => Row;
 
-  constructor(relation: Relation) {
-    this.#relation = relation;
-    this.#rowClass = rowClass(relation.columns);
+  /** `types`: how the rule declares the fields of an open relation. */
+  constructor(relation: Relation, types: ReadonlyMap<string, CastType>) {
+    const columns = relation.columns.map((column) => declaredColumn(column, types));
+    this.#relation = { ...relation, columns };
+    this.#rowClass = rowClass(columns);
     const fields: Record<string, string> = Object.fromEntries(
-      relation.columns.map((column) => [column.name, celTypeOf(column)]),
+      columns.map((column) => [column.name, celTypeOf(column)]),
     );
     this.#environment = celBase
       .clone()
@@ -74,7 +77,21 @@ export class RowEnvironment {
   }
 }
 
-function rowClass(columns: readonly Column[]): new (values: Values) => Row {
+/** A column as expressions see it. */
+interface SeenColumn extends Column {
+  readonly read: (form: string) => unknown;
+}
+
+function declaredColumn(column: Column, types: ReadonlyMap<string, CastType>): SeenColumn {
+  const declared = column.type === "any" ? types.get(column.name) : undefined;
+  if (declared === undefined || declared === "json") return { ...column, read: celReader(column) };
+  const cast = castOf(declared);
+  const seen: Column = { ...column, ...cast.column };
+  const read = celReader(seen);
+  return { ...seen, read: (form) => read(cast.write(form)) };
+}
+
+function rowClass(columns: readonly SeenColumn[]): new (values: Values) => Row {
   class DocumentRow implements RowFields {
     readonly [VALUES]: Values;
     readonly [PARSED]: unknown[] = [];
@@ -85,7 +102,7 @@ function rowClass(columns: readonly Column[]): new (values: Values) => Row {
   }
   for (const [index, column] of columns.entries()) {
     if (column.name === "constructor" || column.name === "__proto__") continue;
-    const read = celReader(column);
+    const { read } = column;
     Object.defineProperty(DocumentRow.prototype, column.name, {
       get(this: RowFields): unknown {
         const known = this[PARSED][index];

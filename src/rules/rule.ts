@@ -13,7 +13,7 @@ export interface Rule {
   /** Relation names or patterns, as in `from`. */
   readonly from: readonly string[];
   readonly onError: "remove" | "keep";
-  /** Fields of the source that it names, to put out or in expressions. */
+  /** Top-level fields of the source that it names, to put out or in expressions. */
   readonly fields: readonly string[];
   /** Channel patterns that cover every channel the rule can feed; ["*"] where it can't be told. */
   readonly channelPatterns: readonly string[];

@@ -77,7 +77,8 @@ function derivationDifference(left: BoundRule, right: BoundRule): string | undef
 
 function derivationOf(output: OutputColumn, bound: BoundRule): string {
   if (output.kind === "calculated") return `= ${output.expression.canonical}`;
-  return bound.relation.columns[output.source]?.name ?? "";
+  const name = bound.relation.columns[output.source]?.name ?? "";
+  return JSON.stringify([name, output.path ?? [], output.cast?.declared]);
 }
 
 function keysAreApart(left: BoundRule, right: BoundRule): boolean {

@@ -13,6 +13,9 @@ import type { FeedSink, FeedUnit } from "./feed-sink.js";
 import type { JobQueue } from "./job-queue.js";
 import type { ChannelStep, EntryBatch } from "./stores/store.js";
 
+/** Goes aside at once when memory is full: the oldest, so that most of a unit a little too large stays. */
+const ASIDE_BYTES = 2 * 1024 * 1024;
+
 /** A page of a loading channel is about 256 KiB; a server that sends this much without closing it is broken. */
 const PAGE_BYTES_MAX = 32 * 1024 * 1024;
 
@@ -57,13 +60,8 @@ export class Collector {
   changes(frame: ChangesFrame, schema: TableSchema, length: number): void {
     const channel = this.#parts.channels.get(frame.channel);
     if (channel === undefined || !channel.collects) return;
-    channel.batches.push({
-      channel: frame.channel,
-      schema,
-      base: frame.base,
-      entries: frame.entries,
-    });
-    channel.bytes += length;
+    const { base, entries } = frame;
+    channel.collect({ channel: frame.channel, schema, base, entries }, length);
     this.#bytes += length;
     if (channel.state.name === "loading") {
       if (channel.bytes > PAGE_BYTES_MAX)
@@ -186,9 +184,9 @@ export class Collector {
     const batches: EntryBatch[] = [];
     let bytes = 0;
     for (const channel of full) {
-      for (const batch of channel.batches) batches.push(batch);
-      bytes += channel.bytes;
-      channel.aside();
+      const oldest = channel.aside(ASIDE_BYTES - bytes);
+      batches.push(...oldest.batches);
+      bytes += oldest.bytes;
     }
     this.#bytes -= bytes;
     this.#parts.queue.push(bytes, () => stage(batches));

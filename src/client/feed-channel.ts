@@ -12,13 +12,15 @@ import type { EntryBatch, KeptChannel } from "./stores/store.js";
 
 export class FeedChannel {
   readonly name: string;
-  /** Received since the last page or commit. */
+  /** Received since the last page or commit, and not put aside. */
   batches: EntryBatch[] = [];
   bytes = 0;
   serverStatus: ChannelStatus = { state: "ready" };
   /** Set while a ready channel does not follow. */
   staleSince: number | undefined;
   readonly #from: AttachFrom;
+  /** Bytes of each batch. */
+  #sizes: number[] = [];
   #held: KeptChannel;
   #state: AttachmentState = DETACHED;
   #staged = false;
@@ -146,13 +148,29 @@ export class FeedChannel {
     this.#pending = 0;
   }
 
-  aside(): void {
-    this.forget();
-    this.#staged = true;
+  collect(batch: EntryBatch, bytes: number): void {
+    this.batches.push(batch);
+    this.#sizes.push(bytes);
+    this.bytes += bytes;
+  }
+
+  /** Takes the oldest batches out, of at least `bytes` together if there is so much. */
+  aside(bytes: number): { readonly batches: readonly EntryBatch[]; readonly bytes: number } {
+    let count = 0;
+    let taken = 0;
+    while (taken < bytes && count < this.#sizes.length) {
+      taken += this.#sizes[count] ?? 0;
+      count += 1;
+    }
+    this.#sizes.splice(0, count);
+    this.bytes -= taken;
+    this.#staged ||= count > 0;
+    return { batches: this.batches.splice(0, count), bytes: taken };
   }
 
   forget(): void {
     this.batches = [];
+    this.#sizes = [];
     this.bytes = 0;
     this.#staged = false;
   }

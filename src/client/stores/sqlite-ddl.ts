@@ -30,9 +30,8 @@ CREATE TABLE IF NOT EXISTS changecast_tables (
   name TEXT PRIMARY KEY, schema TEXT NOT NULL, physical TEXT NOT NULL, mapped INTEGER NOT NULL,
   holding INTEGER) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS changecast_staged (
-  channel TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL,
-  serial INTEGER NOT NULL, log INTEGER NOT NULL, idx INTEGER NOT NULL, op TEXT NOT NULL,
-  body TEXT NOT NULL, PRIMARY KEY (channel, name, key)) WITHOUT ROWID;
+  id INTEGER PRIMARY KEY, channel TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
+  base INTEGER NOT NULL, entries TEXT NOT NULL);
 `;
 
 export function* createInternal(connection: SqliteConnection): Work<void> {

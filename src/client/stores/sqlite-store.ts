@@ -14,7 +14,7 @@ import type { SqliteConnection, SqliteDriver } from "./sqlite-driver.js";
 import { beginSteps, detach, endSteps, saveChannel } from "./sqlite-channels.js";
 import type { ChannelRow, Write } from "./sqlite-members.js";
 import { applyEvents, applyState } from "./sqlite-rows.js";
-import { stageBatch, staged, unstage } from "./sqlite-staging.js";
+import { stageBatches, staged, unstage } from "./sqlite-staging.js";
 import {
   ownColumns,
   type SqliteTable,
@@ -251,10 +251,8 @@ class SqliteStore implements Store {
 
   *#stage(connection: SqliteConnection, batches: readonly EntryBatch[]): Work<void> {
     yield* this.#checkGeneration(connection);
-    for (const batch of batches) {
-      this.#stagedSchemas.set(versionName(batch.schema), batch.schema);
-      yield* stageBatch(connection, batch);
-    }
+    for (const { schema } of batches) this.#stagedSchemas.set(versionName(schema), schema);
+    yield* stageBatches(connection, batches);
   }
 
   #stagedSchema(table: string, version: number): TableSchema {

@@ -78,7 +78,7 @@ export interface Store {
   check(schema: TableSchema): Promise<void>;
   /** One local transaction: tables, rows, memberships, places. */
   apply(unit: StoreUnit): Promise<StoreChanges>;
-  /** Puts entries of a unit aside, newest per key, until `apply` names their channel as `staged`. Order as they came. */
+  /** Puts entries of a unit aside until `apply` names their channel as `staged`: they come before those of the unit. Order as they came. */
   stage(batches: readonly EntryBatch[]): Promise<void>;
   /** Forgets what was staged for these channels. */
   unstage(channels: readonly string[]): Promise<void>;

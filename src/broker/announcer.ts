@@ -59,7 +59,7 @@ export class Announcer {
         if (++count % SESSIONS_PER_TURN === 0) await turnOfLoop();
         if (sameStatus(attachment.status, status)) continue;
         const { session } = attachment;
-        if (!session.isLive || session.owedFrom !== undefined) {
+        if (!session.isLive || session.isOwed) {
           isSettled = false;
           continue;
         }

@@ -2,6 +2,7 @@
 import { assert } from "../base/assert.js";
 import type { AttachFrom, ChannelStatus } from "../protocol/frames.js";
 import type { AttachDecision } from "./attach-decision.js";
+import type { HubChannel } from "./hub-channel.js";
 import type { Session } from "./session.js";
 
 /**
@@ -9,14 +10,6 @@ import type { Session } from "./session.js";
  * the commit that makes it ready. `ready`: every commit speaks for it.
  */
 export type AttachmentStage = "new" | "loading" | "collecting" | "ready";
-
-/** A channel that some session attached. */
-export interface HubChannel {
-  readonly name: string;
-  /** Small and unique while the channel has members: names sets of channels. */
-  readonly id: number;
-  readonly members: Set<Attachment>;
-}
 
 export class Attachment {
   readonly session: Session;
@@ -37,6 +30,8 @@ export class Attachment {
   floor: number | undefined;
   /** What was sent since `attached` replaces the client's content. */
   replaces = false;
+  /** The hub's: its session is owed what follows `sent`. */
+  isOwed = false;
   /** As told last. */
   status: ChannelStatus = { state: "ready" };
 

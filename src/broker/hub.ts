@@ -1,21 +1,22 @@
 /**
- * Hands what the journal releases to the sessions that stand at its head. Takes a range, marks the sessions
- * whose channels moved in it, and serves them in slices; what is released meanwhile collects and is fused
- * into the next range. So an idle system adds no delay and a loaded one makes larger writes by itself.
+ * Hands what the journal releases to the sessions that stand at its head. Takes a range, gives each channel its part of
+ * it, marks the members that do not have it, and serves their sessions in slices; what is released meanwhile
+ * collects and is taken as the next range. So an idle system adds no delay and a loaded one makes larger writes by itself.
  *
- * A live session holds `max(session.log, the hub's log)` unless it is owed a range, which begins at
- * `owedFrom`. It is served everything up to the view's end at once, so it may stand ahead of the hub; the
- * next range then begins for it where it stands. Sessions that few channels' ranges touch are served before
- * those of a wide range, half of each slice long.
+ * A live session that is owed nothing holds the hub's log. One that is owed is served everything up to the hub's log
+ * at once, from the serials that it has, in whatever line it stands: so a session with a message in a channel of few
+ * overtakes those of a wide range, half of each slice long.
  */
 import { isAbort } from "../base/abort.js";
 import { SignalPoint } from "../base/signal-point.js";
-import type { CopyStatus, LogNumber } from "../journal/journal.js";
+import type { CopyStatus, LiveChannel, LiveRange, LogNumber } from "../journal/journal.js";
 import type { AttachFrom } from "../protocol/frames.js";
 import { Attachment } from "./attachment.js";
-import type { HubChannel } from "./attachment.js";
 import type { BrokerContext } from "./broker-context.js";
-import { LiveView } from "./live-view.js";
+import { Deliveries } from "./deliveries.js";
+import { HubChannel } from "./hub-channel.js";
+import type { Piece } from "./hub-channel.js";
+import { RecentRanges } from "./recent-ranges.js";
 import type { SchemaKey } from "./schema-frames.js";
 import { Lines } from "./serving-lines.js";
 import type { Session } from "./session.js";
@@ -48,12 +49,14 @@ export class Hub {
   readonly #channels = new Map<string, HubChannel>();
   readonly #untils = new UntilDesk();
   readonly #lines = new Lines();
-  /** Ranges up to now by their beginning; dropped when the hub's log moves. */
-  readonly #views = new Map<LogNumber, LiveView>();
+  readonly #deliveries = new Deliveries();
+  readonly #recent = new RecentRanges();
   readonly #wake = new SignalPoint();
   #hasWork = true;
   #nextId = 1;
   #log: LogNumber;
+  /** What was released up to here did not pass through memory. */
+  #lostTo: LogNumber = 0;
   #run: string;
   #attachments = 0;
   #copying: readonly CopyStatus[];
@@ -88,7 +91,7 @@ export class Hub {
   ): Attachment {
     let channel = this.#channels.get(name);
     if (channel === undefined) {
-      channel = { name, id: this.#nextId++, members: new Set() };
+      channel = new HubChannel(name, this.#nextId++);
       this.#channels.set(name, channel);
     }
     const attachment = new Attachment(session, channel, request);
@@ -99,6 +102,7 @@ export class Hub {
 
   detach(attachment: Attachment): void {
     const { channel } = attachment;
+    attachment.isOwed = false;
     if (!channel.members.delete(attachment)) return;
     if (channel.members.size === 0) this.#channels.delete(channel.name);
     this.#countAttachments(-1);
@@ -106,11 +110,18 @@ export class Hub {
 
   /** The session has come up to `session.log` by itself and is live from now on. */
   join(session: Session): void {
-    if (session.log < this.#log && session.attachments.size > 0) {
-      session.owedFrom = session.log;
-      this.#lines.addNarrow(session);
+    if (session.log < this.#lostTo) {
+      session.fallBehind("lost");
+      return;
     }
-    this.#raise();
+    if (session.log < this.#log) {
+      for (const attachment of session.attachments.values()) {
+        const { channel, epoch, sent } = attachment;
+        if (channel.isAhead(epoch, sent)) session.owe(attachment);
+      }
+    }
+    if (session.isOwed) this.#lines.add(session, 1);
+    if (session.isOwed || session.reached.length > 0) this.#raise();
   }
 
   /** The session is over. */
@@ -178,46 +189,57 @@ export class Hub {
     this.#copying = reader.copying;
     if (notice.run !== this.#run) {
       this.#run = notice.run;
-      this.#lose();
-      this.#log = notice.log;
+      this.#lose(notice.log);
     }
     if (notice.log > this.#log) {
-      const from = this.#log;
-      this.#views.clear();
-      const view = this.#view(from);
-      this.#log = view?.to ?? notice.log;
-      if (view === undefined) this.#lose();
-      else await this.#context.schemas.load(this.#mark(view, from));
+      const range = reader.live(this.#log);
+      if (range === undefined) this.#lose(notice.log);
+      else await this.#takeRange(range);
     }
     this.#untils.settle(notice);
   }
 
-  /** Puts the sessions that `view` concerns into line; returns the schemas that they will need. */
-  #mark(view: LiveView, from: LogNumber): Set<SchemaKey> {
-    const schemas = new Set<SchemaKey>();
-    const touched: HubChannel[] = [];
-    let members = 0;
-    const few = view.channels.size < this.#channels.size;
-    for (const name of few ? view.channels.keys() : this.#channels.keys()) {
+  async #takeRange(range: LiveRange): Promise<void> {
+    const { schemas, clock } = this.#context;
+    this.#log = range.to;
+    const touched = new Map<HubChannel, LiveChannel>();
+    const needed = new Set<SchemaKey>();
+    for (const [channel, live] of this.#touchedBy(range)) {
+      touched.set(channel, live);
+      const keys = schemas.keysOf(live.entries ?? []);
+      for (const key of keys) needed.add(key);
+      channel.take(range.to, live, keys);
+      this.#mark(channel, live);
+    }
+    this.#recent.add(range.to, touched, clock.monotonic());
+    await schemas.load(needed);
+  }
+
+  /** Found from the smaller side. */
+  *#touchedBy({ channels }: LiveRange): Iterable<[HubChannel, LiveChannel]> {
+    const few = channels.size < this.#channels.size;
+    for (const name of few ? channels.keys() : this.#channels.keys()) {
       const channel = this.#channels.get(name);
-      if (channel === undefined || !view.channels.has(name)) continue;
-      touched.push(channel);
-      members += channel.members.size;
-      for (const key of view.piece(name)?.schemas ?? []) schemas.add(key);
+      const live = channels.get(name);
+      if (channel !== undefined && live !== undefined) yield [channel, live];
     }
-    for (const { members: attachments } of touched) {
-      for (const { session } of attachments) {
-        if (!session.isLive) continue;
-        session.owedFrom ??= Math.max(from, session.log);
-        this.#lines.add(session, members);
-      }
+  }
+
+  /** Puts those members into line that lack the range. */
+  #mark(channel: HubChannel, { epoch, to }: LiveChannel): void {
+    for (const attachment of channel.members) {
+      const { session } = attachment;
+      if (!session.isLive || (attachment.epoch === epoch && attachment.sent >= to)) continue;
+      session.owe(attachment);
+      this.#lines.add(session, channel.members.size);
     }
-    return schemas;
   }
 
   /** Memory does not reach back: every live session reads the journal. */
-  #lose(): void {
-    this.#views.clear();
+  #lose(log: LogNumber): void {
+    this.#log = log;
+    this.#lostTo = log;
+    for (const channel of this.#channels.values()) channel.forget(Infinity);
     for (const session of this.#context.sessions) {
       if (session.isLive && session.attachments.size > 0) session.fallBehind("lost");
     }
@@ -246,67 +268,45 @@ export class Hub {
       if (count % SESSIONS_PER_LOOK === 0 && clock.monotonic() >= until) return;
       const session = this.#lines.next(line);
       if (session === undefined) return;
-      const from = session.owedFrom;
-      session.owedFrom = undefined;
-      if (from !== undefined && session.isLive) this.#deliver(session, from);
+      if (session.isOwed) this.#deliver(session);
     }
   }
 
   // ------------------------------------------------------------ one session
 
-  #deliver(session: Session, from: LogNumber): void {
-    const view = this.#view(from);
-    if (view === undefined) {
-      session.fallBehind("lost");
-      return;
-    }
-    const moved = view.movedOf(session.attachments);
-    if (moved.length === 0) return;
-    const schemas: Uint8Array[] = [];
-    for (const { channel, epoch, sent } of moved) {
-      const piece = view.piece(channel.name);
-      if (piece === undefined) {
-        session.fallBehind("huge");
+  #deliver(session: Session): void {
+    const owed = session.takeOwed();
+    if (!session.isLive) return;
+    const pieces: Piece[] = [];
+    for (const { channel, epoch, sent } of owed) {
+      const piece = channel.after(epoch, sent);
+      // A schema that is not loaded is left to the journal too.
+      const why = typeof piece === "string" ? piece : "lost";
+      if (typeof piece === "string" || !this.#areLoaded(piece.schemas)) {
+        session.fallBehind(why);
         return;
       }
-      const { live } = piece;
-      // A serial that does not follow (I5) and a schema that is not loaded are left to the journal.
-      const follows = live.from === sent && (epoch === 0 || live.epoch === epoch);
-      if (!follows || !this.#areLoaded(piece.schemas)) {
-        session.fallBehind("lost");
-        return;
-      }
+      pieces.push(piece);
     }
-    const delivery = view.delivery(moved);
+    if (pieces.length === 0) return;
+    const delivery = this.#deliveries.of(pieces, this.#log);
     if (!session.canTake(delivery.bytes)) {
       session.fallBehind("slow");
       return;
     }
-    for (const { channel } of moved) {
-      session.addSchemas(view.piece(channel.name)?.schemas ?? [], schemas);
-    }
+    const schemas: Uint8Array[] = [];
+    for (const piece of pieces) session.addSchemas(piece.schemas, schemas);
     for (const line of schemas) session.send([new WireMessage(line)], 0, line.length);
     session.send(delivery.messages, delivery.entries, delivery.bytes);
-    for (const attachment of moved) {
-      const live = view.channels.get(attachment.channel.name);
-      if (live !== undefined) attachment.advance(live.epoch, live.to);
-      attachment.settle();
+    for (const [at, { epoch, to }] of pieces.entries()) {
+      owed[at]?.advance(epoch, to);
+      owed[at]?.settle();
     }
-    session.log = view.to;
+    session.log = this.#log;
   }
 
-  #areLoaded(schemas: ReadonlySet<SchemaKey>): boolean {
+  #areLoaded(schemas: readonly SchemaKey[]): boolean {
     for (const key of schemas) if (this.#context.schemas.find(key) === undefined) return false;
     return true;
-  }
-
-  #view(from: LogNumber): LiveView | undefined {
-    const known = this.#views.get(from);
-    if (known !== undefined) return known;
-    const range = this.#context.reader.live(from);
-    if (range === undefined) return undefined;
-    const view = new LiveView(range);
-    this.#views.set(from, view);
-    return view;
   }
 }

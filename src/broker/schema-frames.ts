@@ -14,6 +14,8 @@ export class SchemaFrames {
   readonly #reader: JournalReader;
   readonly #known = new Map<SchemaKey, Uint8Array>();
   readonly #loading = new Map<SchemaKey, Promise<void>>();
+  /** The keys of table and version alone, as lists that are shared. */
+  readonly #lists = new Map<string, Map<number, readonly SchemaKey[]>>();
 
   constructor(reader: JournalReader) {
     this.#reader = reader;
@@ -22,6 +24,33 @@ export class SchemaFrames {
   /** The frame's line; undefined before it was loaded. */
   find(key: SchemaKey): Uint8Array | undefined {
     return this.#known.get(key);
+  }
+
+  /** The schemas that `entries` follow. */
+  keysOf(entries: readonly ChannelEntry[]): readonly SchemaKey[] {
+    const [first] = entries;
+    if (first === undefined) return [];
+    const { table, schema } = first;
+    if (entries.every((entry) => entry.table === table && entry.schema === schema)) {
+      return this.#listOf(table, schema);
+    }
+    const keys = new Set<SchemaKey>();
+    addSchemaKeys(entries, keys);
+    return [...keys];
+  }
+
+  #listOf(table: string, version: number): readonly SchemaKey[] {
+    let versions = this.#lists.get(table);
+    if (versions === undefined) {
+      versions = new Map();
+      this.#lists.set(table, versions);
+    }
+    let list = versions.get(version);
+    if (list === undefined) {
+      list = [`${version}:${table}`];
+      versions.set(version, list);
+    }
+    return list;
   }
 
   /** After it `find` answers for every key. */

@@ -36,6 +36,9 @@ const SILENT_HEARTBEATS = 2;
 
 const heartbeat = textMessage(encodeServerFrame({ t: "heartbeat" }));
 
+/** Most sessions are owed nothing most of the time. */
+const nothing: Attachment[] = [];
+
 type SmallFrame = Exclude<ServerFrame, { t: "changes" | "historyPage" }>;
 
 export class Session implements Watched, SocketListener {
@@ -49,14 +52,14 @@ export class Session implements Watched, SocketListener {
   runTold = "";
   slot = 0;
 
-  /** The hub's: from which log number it owes the session a delivery, and in which line it stands. */
-  owedFrom: LogNumber | undefined;
+  /** The hub's: in which lines it stands. */
   inNarrow = false;
   inWide = false;
   /** The hub's: `until` requests that wait for a position, and those that wait for the session's log. */
   untilCount = 0;
   reached: { readonly id: number; readonly log: LogNumber }[] = [];
 
+  #owed: Attachment[] = nothing;
   readonly #context: BrokerContext;
   readonly #inbox: SessionInbox;
   readonly #told = new Set<SchemaKey>();
@@ -149,12 +152,35 @@ export class Session implements Watched, SocketListener {
     }
   }
 
+  // ------------------------------------------------------------ what the hub owes it
+
+  /** The attachment lacks something that was released. */
+  owe(attachment: Attachment): void {
+    if (attachment.isOwed) return;
+    attachment.isOwed = true;
+    if (this.#owed === nothing) this.#owed = [attachment];
+    else this.#owed.push(attachment);
+  }
+
+  /** Whether it is; a live session that is not holds the hub's log. */
+  get isOwed(): boolean {
+    return this.#owed !== nothing;
+  }
+
+  /** What it is owed; nothing from now on. */
+  takeOwed(): readonly Attachment[] {
+    const owed = this.#owed.filter(({ isOwed }) => isOwed);
+    for (const attachment of owed) attachment.isOwed = false;
+    this.#owed = nothing;
+    return owed;
+  }
+
   // ------------------------------------------------------------ being brought up
 
   /** Takes the session out of the live feed and reads it up from the journal. */
   fallBehind(reason: CatchUpReason): void {
     if (!isOpen(this.#phase)) return;
-    this.owedFrom = undefined;
+    this.takeOwed();
     if (reason === "slow") {
       this.#context.metrics.slow();
       this.step("overflowed");
@@ -236,7 +262,7 @@ export class Session implements Watched, SocketListener {
     this.#context.wheel.remove(this);
     this.#context.hub.forget(this);
     this.attachments.clear();
-    this.owedFrom = undefined;
+    this.takeOwed();
   }
 
   // ------------------------------------------------------------ deadlines

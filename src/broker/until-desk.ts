@@ -48,7 +48,7 @@ export class UntilDesk {
   /** Tells those sessions that hold what they waited for; `hubLog` is what untouched live sessions hold. */
   answer(hubLog: LogNumber): void {
     for (const session of this.#owing) {
-      if (!session.isLive || session.owedFrom !== undefined) continue;
+      if (!session.isLive || session.isOwed) continue;
       const holds = Math.max(session.log, hubLog);
       const due = session.reached.filter(({ log }) => log <= holds);
       session.reached = session.reached.filter(({ log }) => log > holds);

@@ -1,5 +1,5 @@
 /**
- * Bytes that many sessions share: frames are made once for a range and a set of channels, and the envelope
+ * Bytes that many sessions share: frames are made once for what sessions are owed, and the envelope
  * that we write ourselves is the one that the library would have made (looked at for each version of it).
  */
 import { createServer } from "node:http";
@@ -7,8 +7,10 @@ import type { AddressInfo } from "node:net";
 import * as wsPackage from "ws";
 import { WebSocket } from "ws";
 import { describe, expect, test } from "vitest";
-import type { Attachment } from "../../../src/broker/attachment.js";
-import { LiveView } from "../../../src/broker/live-view.js";
+import { Deliveries } from "../../../src/broker/deliveries.js";
+import { HubChannel } from "../../../src/broker/hub-channel.js";
+import type { Piece } from "../../../src/broker/hub-channel.js";
+import { RecentRanges } from "../../../src/broker/recent-ranges.js";
 import type { SessionSocket } from "../../../src/broker/session-socket.js";
 import { frameText } from "../../../src/broker/transports/preframed.js";
 import { WebSocketUpgrades } from "../../../src/broker/transports/websocket.js";
@@ -79,7 +81,7 @@ describe("a frame made by hand", () => {
   );
 });
 
-describe("a range", () => {
+describe("a channel of the hub", () => {
   const live = (from: number, count: number, size = 10): LiveChannel => ({
     kind: "state",
     epoch: 1,
@@ -90,53 +92,98 @@ describe("a range", () => {
       body: new TextEncoder().encode(`${n},"${"x".repeat(size)}"`),
     })),
   });
-  const attachment = (name: string, id: number): Attachment =>
-    ({ channel: { name, id, members: new Set() } }) as unknown as Attachment;
-  const [a, b] = [attachment("a", 1), attachment("b", 2)];
+  const channel = (name: string, id: number, ...ranges: LiveChannel[]): HubChannel => {
+    const made = new HubChannel(name, id);
+    for (const [at, range] of ranges.entries()) made.take(8 + at, range, ["1:t"]);
+    return made;
+  };
+  const pieceOf = (of: HubChannel, serial: number): Piece => {
+    const piece = of.after(1, serial);
+    if (typeof piece === "string") throw new Error(piece);
+    return piece;
+  };
   const read = (messages: readonly { payload: Uint8Array }[]): unknown[] =>
     messages.flatMap(({ payload }) => parseServerMessage(new TextDecoder().decode(payload)));
 
-  test("gives every session with the same channels the very same messages", () => {
-    const channels = new Map([
-      ["a", live(4, 2)],
-      ["b", live(0, 1)],
-    ]);
-    const view = new LiveView({ after: 7, to: 9, channels });
-    const one = view.delivery([a]);
-    expect(view.delivery([attachment("a", 1)])).toBe(one);
+  test("gives every session that is owed the same the very same messages", () => {
+    const deliveries = new Deliveries();
+    const [a, b] = [channel("a", 1, live(4, 2)), channel("b", 2, live(0, 1))];
+    const one = deliveries.of([pieceOf(a, 4)], 9);
+    expect(deliveries.of([pieceOf(a, 4)], 9)).toBe(one);
     expect(one.messages).toHaveLength(1);
     expect(read(one.messages)).toMatchObject([
       { t: "changes", channel: "a" },
       { t: "commit", at: 9, moved: [["a", 1, 4, 6]] },
     ]);
-    const both = view.delivery([a, b]);
-    expect(view.delivery([b, a])).toBe(both);
+    const both = deliveries.of([pieceOf(a, 4), pieceOf(b, 0)], 9);
+    expect(deliveries.of([pieceOf(b, 0), pieceOf(a, 4)], 9)).toBe(both);
     expect(both).toMatchObject({ entries: 3 });
     expect(read(both.messages)).toHaveLength(3);
+    expect(read(deliveries.of([pieceOf(a, 4)], 10).messages)).toMatchObject([{}, { at: 10 }]);
   });
 
   test("does not copy large frames for a set of channels, but shares them behind one commit", () => {
-    const channels = new Map([
-      ["a", live(0, 100, 1_000)],
-      ["b", live(0, 100, 1_000)],
-    ]);
-    const view = new LiveView({ after: 7, to: 9, channels });
-    const ab = view.delivery([a, b]);
-    const abc = view.delivery([a, b, attachment("a", 1)].slice(0, 2));
-    expect(abc).toBe(ab);
+    const deliveries = new Deliveries();
+    const a = channel("a", 1, live(0, 100, 1_000));
+    const b = channel("b", 2, live(0, 100, 1_000));
+    const ab = deliveries.of([pieceOf(a, 0), pieceOf(b, 0)], 9);
     expect(ab.messages.length).toBeGreaterThanOrEqual(3);
-    expect(view.piece("a")?.messages?.[0]).toBe(ab.messages[0]);
+    expect(pieceOf(a, 0).messages?.[0]).toBe(ab.messages[0]);
     expect(read(ab.messages.slice(-1))).toMatchObject([{ t: "commit", at: 9 }]);
   });
 
   test("leaves to the journal what is huge", () => {
     const huge = { ...live(0, 5), entries: undefined };
-    const channels = new Map([
-      ["a", huge],
-      ["b", live(0, 5, 1024 * 1024)],
-    ]);
-    const view = new LiveView({ after: 7, to: 9, channels });
-    expect(view.piece("a")).toBeUndefined();
-    expect(view.piece("b")).toBeUndefined();
+    expect(channel("a", 1, huge).after(1, 0)).toBe("huge");
+    expect(channel("b", 1, live(0, 5, 1024 * 1024)).after(1, 0)).toBe("huge");
+    expect(channel("c", 1, live(0, 3), live(3, 2, 3 * 1024 * 1024)).after(1, 0)).toBe("huge");
+  });
+
+  test("goes on from any serial that it remembers, inside a range too", () => {
+    const a = channel("a", 1, live(2, 3), live(5, 2), live(7, 1));
+    for (const from of [2, 3, 4, 5, 6, 7]) {
+      const { lines, entries, to } = pieceOf(a, from);
+      expect([entries, to]).toEqual([8 - from, 8]);
+      const told = read(lines.map((payload) => ({ payload }))) as { entries: [number][] }[];
+      expect(told.flatMap((frame) => frame.entries.map(([serial]) => serial))).toEqual(
+        Array.from({ length: 8 - from }, (_, n) => from + n + 1),
+      );
+    }
+    expect(a.isAhead(1, 7)).toBe(true);
+    expect(a.isAhead(1, 8)).toBe(false);
+  });
+
+  test("says that it is lost what it forgot, what has a hole, and what is of another epoch", () => {
+    const a = channel("a", 1, live(2, 3), live(5, 2));
+    expect(a.after(1, 1)).toBe("lost");
+    expect(a.after(2, 5)).toBe("lost");
+    expect(typeof a.after(0, 5)).toBe("object");
+    a.forget(8);
+    expect(a.after(1, 2)).toBe("lost");
+    expect(a.isAhead(1, 2)).toBe(true);
+    expect(pieceOf(a, 5).entries).toBe(2);
+    a.forget(Infinity);
+    expect(a.after(1, 5)).toBe("lost");
+    const torn = channel("b", 2, live(2, 3), live(6, 2));
+    expect(torn.after(1, 2)).toBe("lost");
+    expect(pieceOf(torn, 6).entries).toBe(2);
+  });
+
+  test("is forgotten by age and by bytes, the newest range never", () => {
+    const recent = new RecentRanges();
+    const a = new HubChannel("a", 1);
+    const take = (log: number, range: LiveChannel, now: number): void => {
+      a.take(log, range, []);
+      recent.add(log, new Map([[a, range]]), now);
+    };
+    take(1, live(0, 1), 0);
+    take(2, live(1, 1), 4_000);
+    expect(pieceOf(a, 0).entries).toBe(2);
+    take(3, live(2, 1), 5_001);
+    expect(a.after(1, 0)).toBe("lost");
+    expect(pieceOf(a, 1).entries).toBe(2);
+    take(4, live(3, 1, 100 * 1024 * 1024), 5_002);
+    expect(a.after(1, 2)).toBe("lost");
+    expect(a.after(1, 3)).toBe("huge");
   });
 });

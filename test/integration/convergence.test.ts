@@ -5,6 +5,7 @@
  * compared with queries. CHANGECAST_SEEDS (numbers, commas between) chooses other seeds than the fixed ones.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PostgresBank } from "../support/bank-postgres.js";
 import { runConvergence } from "../support/convergence-run.js";
 import { startPostgres } from "../support/postgres-server.js";
 import type { PostgresServer, PostgresVersion } from "../support/postgres-server.js";
@@ -45,7 +46,10 @@ describe.each<PostgresVersion>(versions)("on Postgres %d", (version) => {
     async (seed) => {
       const mayRestart = seed % RESTART_EVERY === 0;
       try {
-        const report = await runConvergence({ seed, server, mayRestart, ms: RUN_MS });
+        const report = await runConvergence({
+          ...{ seed, ms: RUN_MS },
+          bank: (name, random) => PostgresBank.create({ server, name, random, mayRestart }),
+        });
         expect(report.transactions).toBeGreaterThan(100);
         expect(report.counted).toBeGreaterThan(5);
       } catch (error) {

@@ -7,8 +7,8 @@
  *    ▲            ▲ │ ▲                 │                 │                 │ │ ◀─┘ goaway: leave later
  *    │ rest       │ │ └──────────────── │ ─── leave ───── │ ─────────────── │ ┘
  *    │            │ │ tokenFailed       │ lost            │ lost            │ lost
- *    │    timeUp, │ ▼                   ▼                 ▼                 ▼
- *    │      retry └─────────────────── waiting ◀──────── may come back ─────┤
+ *    │timeUp, woke│ ▼                   ▼                 ▼                 ▼
+ *    │    , retry └─────────────────── waiting ◀──────── may come back ─────┤
  *    │                                                                      │ may not
  *    └── from every state but closed            refused ◀───────────────────┘
  *                                                  └── retry ──▶ fetching
@@ -71,6 +71,8 @@ export type ConnectionEvent =
   | { readonly name: "timeUp" }
   | { readonly name: "wentOffline" }
   | { readonly name: "wentOnline" }
+  /** Somebody looks at the app again, or the machine slept. */
+  | { readonly name: "woke" }
   | { readonly name: "retry" }
   | { readonly name: "close" };
 
@@ -98,7 +100,9 @@ export function nextConnection(state: ConnectionState, event: ConnectionEvent): 
       if (event.name === "wentOffline") return offline();
       if (event.name === "retry" || event.name === "wentOnline")
         return { name: "fetching", attempt: 0 };
-      return event.name === "timeUp" ? { name: "fetching", attempt: state.attempt } : state;
+      return event.name === "timeUp" || event.name === "woke"
+        ? { name: "fetching", attempt: state.attempt }
+        : state;
     case "offline":
       return event.name === "wentOnline" || event.name === "timeUp" || event.name === "retry"
         ? { name: "fetching", attempt: 0 }

@@ -130,8 +130,13 @@ export class Connection {
     this.#lost(NO_CLOSE_FRAME, 0, { code, message });
   }
 
-  /** Asks a connection that looks live whether it is. */
-  probe(): void {
+  /** A connection that looks live is asked whether it is, and a wait for the next try is over. */
+  woke(): void {
+    this.#probe();
+    this.dispatch({ name: "woke" });
+  }
+
+  #probe(): void {
     if (this.#state.name !== "live" || this.#paused) return;
     const heard = this.#heard;
     this.send([{ t: "ping" }]);
@@ -247,13 +252,18 @@ export class Connection {
   /** Rule 6, both ways. A paused socket hears nothing by our own will. */
   #watchSilence(heartbeatMs: number): void {
     assert(heartbeatMs > 0, "a heartbeat needs a period");
+    const { clock } = this.#options;
+    let wall = clock.now();
     const look = (): void => {
-      const now = this.#options.clock.monotonic();
+      const now = clock.monotonic();
       if (!this.#paused && now - this.#heardAt > 2 * heartbeatMs) {
         this.lose("CLIENT_SILENT", `the server was silent for ${2 * heartbeatMs} ms`);
         return;
       }
       if (now - this.#sentAt >= heartbeatMs) this.send([{ t: "ping" }]);
+      // The machine slept, and not every clock counts that: or somebody set the clock, which costs a ping.
+      if (clock.now() - wall > heartbeatMs) this.#probe();
+      wall = clock.now();
       this.#after(heartbeatMs / 2, look);
     };
     this.#after(heartbeatMs / 2, look);

@@ -169,7 +169,7 @@ export class Wire implements FeedWire {
         this.#connection.dispatch({ name: "wentOffline" });
       },
       woke: () => {
-        this.#connection.probe();
+        this.#connection.woke();
       },
     });
   }

@@ -45,6 +45,7 @@ const events: { readonly [Name in EventName]: ConnectionEvent } = {
   timeUp: { name: "timeUp" },
   wentOffline: { name: "wentOffline" },
   wentOnline: { name: "wentOnline" },
+  woke: { name: "woke" },
   retry: { name: "retry" },
   close: { name: "close" },
 };
@@ -64,6 +65,7 @@ const nothing = {
   timeUp: "same",
   wentOffline: "same",
   wentOnline: "same",
+  woke: "same",
   retry: "same",
   close: "closed",
 } as const satisfies Record<EventName, Cell>;
@@ -99,6 +101,7 @@ const table: { readonly [Name in StateName]: Readonly<Record<EventName, Cell>> }
     timeUp: "fetching",
     wentOffline: "offline",
     wentOnline: "fetching",
+    woke: "fetching",
     retry: "fetching",
   },
   offline: { ...nothing, timeUp: "fetching", wentOnline: "fetching", retry: "fetching" },

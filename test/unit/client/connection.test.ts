@@ -254,6 +254,30 @@ describe("the platform", () => {
     expect(cast.status).toMatchObject({ state: "waiting", code: "CLIENT_SILENT" });
   });
 
+  it("wakes up while it waits for the next try: it tries at once", async () => {
+    const document = Object.assign(new Listened(), { visibilityState: "visible" });
+    vi.stubGlobal("document", document);
+    const cast = await connected();
+    server.socket.shut(1006);
+    expect(cast.status.state).toBe("waiting");
+    document.tell("visibilitychange");
+    await settled();
+    expect(server.sockets).toHaveLength(2);
+  });
+
+  it("slept, or had its clock set: the connection is asked, and goes on where it answers", async () => {
+    const cast = await connected();
+    clock.jump(3_600_000);
+    await clock.pass(1);
+    expect(server.socket.all("ping").length).toBeGreaterThan(0);
+    server.socket.say({ t: "pong" });
+    await clock.pass(5_000);
+    expect(cast.status.state).toBe("live");
+    clock.jump(3_600_000);
+    await clock.pass(5_001);
+    expect(cast.status).toMatchObject({ state: "waiting", code: "CLIENT_SILENT" });
+  });
+
   it("without a WebSocket is told so at once", () => {
     vi.stubGlobal("WebSocket", undefined);
     expect(() => changecast({ url: "ws://test" })).toThrow(

@@ -30,6 +30,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import("./explain.js")).explainCommand,
   },
   {
+    name: "types",
+    summary: "Prints the client's tables as TypeScript",
+    load: async () => (await import("./row-types.js")).typesCommand,
+  },
+  {
     name: "tail",
     summary: "Prints what a client of a channel gets",
     load: async () => (await import("./tail.js")).tailCommand,

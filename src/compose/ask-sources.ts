@@ -25,8 +25,18 @@ export interface AskOptions {
   readonly resume?: (source: string) => SourcePosition | undefined;
 }
 
-/** One after the other, so that problems stand in the order of the file. Throws the signal's reason. */
+export interface SourceAnswers {
+  readonly problems: readonly Problem[];
+  /** Rules held against the tables that they read; not those that do not fit. */
+  readonly bound: readonly BoundRule[];
+}
+
 export async function askSources(options: AskOptions): Promise<readonly Problem[]> {
+  return (await bindSources(options)).problems;
+}
+
+/** One after the other, so that problems stand in the order of the file. Throws the signal's reason. */
+export async function bindSources(options: AskOptions): Promise<SourceAnswers> {
   const { config } = options;
   const problems: Problem[] = [];
   const bound: BoundRule[] = [];
@@ -41,7 +51,7 @@ export async function askSources(options: AskOptions): Promise<readonly Problem[
       problems.push(...bindRule(rule, config.rules.indexOf(rule), report.relations, bound));
     }
   }
-  return [...problems, ...findTableConflicts(bound)];
+  return { problems: [...problems, ...findTableConflicts(bound)], bound };
 }
 
 async function askSource(

@@ -9,6 +9,7 @@ import {
   indexedDbStore,
 } from "../../src/client/stores/indexeddb-store.js";
 import type { Store, StoreChanges } from "../../src/client/stores/store.js";
+import { type AskedQuery, askedOf } from "./asked-query.js";
 
 export interface PageAnswer {
   readonly value?: unknown;
@@ -23,6 +24,7 @@ export interface StorePage {
   begin(name: string): Promise<string | undefined>;
   call(id: number, method: keyof Store, argument: unknown): Promise<PageAnswer>;
   rows(name: string, table: string): Promise<readonly unknown[]>;
+  query(name: string, query: AskedQuery): Promise<readonly unknown[]>;
   remove(name: string): Promise<void>;
   /** Opens a connection that lets go of the database for nobody, until the returned number is closed. */
   hold(name: string): Promise<number>;
@@ -76,6 +78,14 @@ const page: StorePage = {
       if (!database.objectStoreNames.contains(table)) return [];
       return answer<unknown[]>(database.transaction(table).objectStore(table).getAll());
     }),
+  query: async (name, asked) => {
+    const store = await indexedDbStore(name);
+    try {
+      return await askedOf(store, asked).rows();
+    } finally {
+      await store.close();
+    }
+  },
   remove: async (name) => {
     await answer(indexedDB.deleteDatabase(name));
   },

@@ -303,6 +303,27 @@ describe("a start is refused with exit code 2 and everything that is wrong", () 
   });
 });
 
+describe("types", () => {
+  it("are written as TypeScript, of the rules and of what the source shows", async () => {
+    const { code, out, err } = await runProgram(["types", "-c", program.configFile]);
+    expect([code, err]).toEqual([0, ""]);
+    expect(out).toContain(
+      "export interface Products {\n  readonly id: number;\n  readonly name: string | null;\n}",
+    );
+  });
+
+  it("are none where something must be mended, which is told beside them", async () => {
+    const other = await Program.create(shop().replace("fields: [id, name]", "fields: [id, nmae]"));
+    try {
+      const { code, out, err } = await runProgram(["types", "-c", other.configFile]);
+      expect([code, out]).toEqual([2, ""]);
+      expect(err).toContain("nmae");
+    } finally {
+      await other.close();
+    }
+  });
+});
+
 async function occupy(port: number): Promise<Server> {
   const server = createServer();
   server.listen(port, "127.0.0.1");

@@ -9,7 +9,16 @@ describe("the program", () => {
     const io = testIo();
     expect(await runProgram([], io)).toBe(0);
     const text = io.outLines.join("\n");
-    for (const name of ["run", "check", "explain", "tail", "parked", "errors", "version"]) {
+    for (const name of [
+      "run",
+      "check",
+      "explain",
+      "types",
+      "tail",
+      "parked",
+      "errors",
+      "version",
+    ]) {
       expect(text).toMatch(new RegExp(`^ {2}${name} `, "m"));
     }
   });
@@ -26,7 +35,7 @@ describe("the program", () => {
     expect(io.errLines.join("\n")).toMatch(/--verbose[^]*changecast version --help/);
   });
 
-  it.each(["run", "check", "explain", "tail", "parked", "errors", "version"])(
+  it.each(["run", "check", "explain", "types", "tail", "parked", "errors", "version"])(
     "shows the help of %s in both ways",
     async (name) => {
       const [first, second] = [testIo(), testIo()];

@@ -74,6 +74,7 @@ export function fold(
 
 /** The put that decides a row's content: the newest; undefined when every channel dropped the row. */
 export function newestPut(mark: Mark): Mark | undefined {
+  if (mark.next === undefined) return mark.put ? mark : undefined;
   let newest: Mark | undefined;
   for (let at: Mark | undefined = mark; at !== undefined; at = at.next) {
     if (at.put && (newest === undefined || isBefore(newest, at))) newest = at;
@@ -81,9 +82,34 @@ export function newestPut(mark: Mark): Mark | undefined {
   return newest;
 }
 
-/** Rows in key order: neighbours in the database's tree are written together. */
-export function inKeyOrder(rows: ReadonlyMap<RowKey, Mark>): [RowKey, Mark][] {
-  return [...rows].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+/** In key order: neighbours in the database's tree are written together. */
+export function inKeyOrder(rows: ReadonlyMap<RowKey, Mark>): Iterable<Mark> {
+  let last: RowKey | undefined;
+  let isSorted = true;
+  let areNumbers = true;
+  for (const key of rows.keys()) {
+    if (last !== undefined && key < last) isSorted = false;
+    if (typeof key !== "number") areNumbers = false;
+    last = key;
+  }
+  // A first content comes in key order most often.
+  if (isSorted) return rows.values();
+  return areNumbers ? sorted(rows, byNumber) : sorted(rows, byText);
+}
+
+function sorted(
+  rows: ReadonlyMap<RowKey, Mark>,
+  compare: (a: [RowKey, Mark], b: [RowKey, Mark]) => number,
+): Mark[] {
+  return [...rows].sort(compare).map(([, mark]) => mark);
+}
+
+function byNumber([a]: [RowKey, Mark], [b]: [RowKey, Mark]): number {
+  return Number(a) - Number(b);
+}
+
+function byText([a]: [RowKey, Mark], [b]: [RowKey, Mark]): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** Where the values of `key` stand in the entries of `schema`; undefined if its entries do not tell them. */

@@ -32,7 +32,7 @@ export function* applyState(
     yield* truncateChannel(write, table, idOf(write, channel), clock);
   }
   const effects = new Effects(write, table);
-  for (const [, mark] of inKeyOrder(folded.rows)) effects.add(mark);
+  for (const mark of inKeyOrder(folded.rows)) effects.add(mark);
   const isNewest = !mayBeOlder && effects.oldestPut > newestOfOthers(write, only);
   yield* effects.write(isNewest);
 }
@@ -51,7 +51,10 @@ export function* applyEvents(write: Write, batch: EntryBatch): Work<void> {
   }
   yield* rows.write(write.connection, table.sql.upsert, table.sql.upserts, []);
   write.tally.rows(schema.table, { inserted: entries.length });
-  for (const entry of entries) write.tally.key(schema.table, [channel, entry[0]]);
+  for (const entry of entries) {
+    if (!write.tally.lists(schema.table)) break;
+    write.tally.key(schema.table, [channel, entry[0]]);
+  }
 }
 
 /** What becomes of the rows of one table. */
@@ -63,6 +66,8 @@ class Effects {
   readonly #gone: SqliteValue[][] = [];
   /** By the channel whose content it is. */
   readonly #rows = new Map<string, RowWriter>();
+  #plan: { readonly schema: TableSchema; readonly plan: RowPlan } | undefined;
+  #writer: { readonly channel: string; readonly rows: RowWriter } | undefined;
   #inserted = 0;
   #updated = 0;
   #oldestPut = Infinity;
@@ -81,19 +86,28 @@ class Effects {
     const table = this.#table;
     const put = newestPut(first);
     const decisive = put ?? first;
-    const plan = planOf(table, decisive.schema);
-    const key = plan.key(decisive.entry, decisive.put);
-    if (key === undefined) return;
-    if (table.holding === "each") this.#addMembers(first, key);
-    if (put === undefined) {
-      this.#gone.push(key);
-    } else {
-      plan.row(put.entry, this.#rowsOf(put.channel).begin());
-      if (put.log < this.#oldestPut) this.#oldestPut = put.log;
-      if (put.entry[3] === "i") this.#inserted += 1;
-      else this.#updated += 1;
+    const plan = this.#planOf(decisive.schema);
+    if (!plan.tells(decisive.put)) return;
+    const { tally } = this.#write;
+    const name = table.schema.table;
+    const isListed = tally.lists(name);
+    if (put === undefined || isListed || table.holding === "each") {
+      const key = plan.key(decisive.entry, decisive.put);
+      if (table.holding === "each") this.#addMembers(first, key);
+      if (put === undefined) this.#gone.push(key);
+      if (isListed) tally.key(name, key);
     }
-    this.#write.tally.key(table.schema.table, key);
+    if (put === undefined) return;
+    plan.row(put.entry, this.#rowsOf(put.channel).begin());
+    if (put.log < this.#oldestPut) this.#oldestPut = put.log;
+    if (put.entry[3] === "i") this.#inserted += 1;
+    else this.#updated += 1;
+  }
+
+  /** Nearly always the one that was asked for before. */
+  #planOf(schema: TableSchema): RowPlan {
+    if (this.#plan?.schema !== schema) this.#plan = { schema, plan: planOf(this.#table, schema) };
+    return this.#plan.plan;
   }
 
   *write(isNewest: boolean): Work<void> {
@@ -133,11 +147,13 @@ class Effects {
   }
 
   #rowsOf(channel: string): RowWriter {
+    if (this.#writer?.channel === channel) return this.#writer.rows;
     let rows = this.#rows.get(channel);
     if (rows === undefined) {
       rows = new RowWriter(this.#table.columns.length, this.#table.sql.rows);
       this.#rows.set(channel, rows);
     }
+    this.#writer = { channel, rows };
     return rows;
   }
 }

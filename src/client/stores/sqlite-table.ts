@@ -123,8 +123,10 @@ export function eventColumns(schema: TableSchema): StoredColumn[] {
 export interface RowPlan {
   /** Appends the row's values in the table's column order; what the version does not know is NULL. */
   row(entry: WireEntry, to: SqliteValue[]): void;
-  /** The key of a put, or of a drop; undefined where the version does not tell it. */
-  key(entry: WireEntry, put: boolean): SqliteValue[] | undefined;
+  /** Whether puts, or drops, of the version tell the key that the table has now. */
+  tells(put: boolean): boolean;
+  /** The key of a put, or of a drop, that tells it. */
+  key(entry: WireEntry, put: boolean): SqliteValue[];
 }
 
 export function rowPlan(table: SqliteTable, schema: TableSchema): RowPlan {
@@ -150,9 +152,10 @@ export function rowPlan(table: SqliteTable, schema: TableSchema): RowPlan {
         to.push((convert[index] ?? toNull)(entry[positions[index] ?? 0]));
       }
     },
+    tells: (put) => (put ? putAt : dropAt) !== undefined,
     key: (entry, put) => {
-      const where = put ? putAt : dropAt;
-      return where?.map((position, index) => (keyConvert[index] ?? toNull)(entry[position]));
+      const where = (put ? putAt : dropAt) ?? [];
+      return where.map((position, index) => (keyConvert[index] ?? toNull)(entry[position]));
     },
   };
 }

@@ -59,6 +59,11 @@ export class ChangeTally {
     tally.deleted += counts.deleted ?? 0;
   }
 
+  /** Keys of this table are still listed: fewer than CHANGED_KEYS_MAX so far. */
+  lists(table: string): boolean {
+    return this.#of(table).keys !== undefined;
+  }
+
   key(table: string, key: readonly unknown[]): void {
     const tally = this.#of(table);
     if (tally.keys === undefined) return;

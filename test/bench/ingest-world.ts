@@ -96,9 +96,7 @@ ${rules}`);
   ): Promise<Reading> {
     program.start();
     const pid = program.pid ?? 0;
-    await this.#until("select active as done from pg_replication_slots where slot_name = $1", [
-      slot,
-    ]);
+    await this.isRead(slot);
     const startedAt = performance.now();
     const before = usageOf(pid).cpuMs;
     let rssAnonMb = 0;
@@ -114,6 +112,12 @@ ${rules}`);
     const { cpuMs } = usageOf(pid);
     await program.stop();
     return { seconds, cpuMs: cpuMs - before, rssAnonMb };
+  }
+
+  /** Resolves when somebody reads the slot. */
+  isRead(slot: string): Promise<void> {
+    const sql = "select active as done from pg_replication_slots where slot_name = $1";
+    return this.#until(sql, [slot]);
   }
 
   /** The same stream read and counted. */

@@ -80,7 +80,7 @@ function figureOf(
   };
 }
 
-function inserted(rows: number): (world: IngestWorld) => Promise<void> {
+export function inserted(rows: number): (world: IngestWorld) => Promise<void> {
   return async ({ server }) => {
     // A procedure may commit between its statements; a script of one statement is not one transaction.
     await server.exec(`create or replace procedure fill(rows int) language plpgsql as $$

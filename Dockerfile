@@ -5,7 +5,8 @@ COPY src/client/package.json src/client/
 # lmdb brings its binary inside a package; the install scripts of the others serve tests alone.
 RUN npm ci --ignore-scripts
 COPY . .
-RUN npm run build && npm prune --omit=dev --ignore-scripts
+# The client's link leads out of what is copied below, and no command needs it.
+RUN npm run build && npm prune --omit=dev --ignore-scripts && rm -r node_modules/@changecast
 
 FROM node:20-slim
 ENV NODE_ENV=production

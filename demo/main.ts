@@ -21,6 +21,8 @@ const CHANGES_WHILE_DEAD = 200;
 const WRITE_EVERY_MS_ONCE = 3;
 const WRITE_EVERY_MS_LIVE = 40;
 const NUMBERS_EVERY_MS = 500;
+/** So that the writer's line fits into 80 columns. */
+const KINDS_SHOWN = 5;
 
 const { values: options } = parseArgs({
   options: { once: { type: "boolean", default: false }, seed: { type: "string", default: "1" } },
@@ -193,7 +195,9 @@ function journalLine(): string {
 
 function writerLine(): string {
   const done = [...(writer?.done ?? [])].sort(([, a], [, b]) => b - a);
-  return `writer    ${done.map(([kind, count]) => `${kind} ${String(count)}`).join(", ")}`;
+  const often = done.slice(0, KINDS_SHOWN).map(([kind, count]) => `${kind} ${String(count)}`);
+  const rest = done.slice(KINDS_SHOWN).reduce((sum, [, count]) => sum + count, 0);
+  return `writer    ${[...often, ...(rest > 0 ? [`others ${String(rest)}`] : [])].join(", ")}`;
 }
 
 function deviceLines(): string[] {

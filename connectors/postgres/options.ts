@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { z } from "zod";
 import { errorText } from "../../src/base/errors.js";
 import { Secret } from "../../src/base/secret.js";
+import { schemaProblems, withoutUnknownKeys } from "../../src/connector/schema-problems.js";
 import type { Problem } from "../../src/model/problem.js";
 import type { Connecting, ConnectionTarget, TlsOptions } from "./connection.js";
 import type { ProvisionOptions } from "./provision.js";
@@ -55,19 +56,19 @@ export const postgresOptionsSchema = z.toJSONSchema(options, { io: "input" });
 export function parsePostgresOptions(
   raw: unknown,
 ): { readonly options: PostgresOptions } | { readonly problems: readonly Problem[] } {
-  const parsed = options.safeParse(withoutConnector(raw));
+  const written = withoutConnector(raw);
+  const problems: Problem[] = [];
+  let parsed = options.safeParse(written);
   if (!parsed.success) {
-    const problems = parsed.error.issues.map(({ message, path }) =>
-      problem(message, "See the options of the connector in connectors/postgres/README.md.", [
-        ...path.map((part) => (typeof part === "number" ? part : String(part))),
-      ]),
-    );
+    problems.push(...schemaProblems(parsed.error, options, written, []));
+    parsed = options.safeParse(withoutUnknownKeys(parsed.error, written));
+  }
+  if (!parsed.success) {
     // A mistake elsewhere hides none in the address.
     const url = (raw as { readonly url?: unknown } | null | undefined)?.url;
     if (typeof url === "string") parseUrl(url, problems);
     return { problems };
   }
-  const problems: Problem[] = [];
   const connection = targetOf(parsed.data, problems);
   if (connection === undefined || problems.length > 0) return { problems };
   const { slot, publication, createSlot, createPublication } = parsed.data;

@@ -35,8 +35,15 @@ export async function assertLogical(control: ControlConnection): Promise<void> {
   const [row] = await control.rows(
     "asking for the server's settings",
     `select current_setting('wal_level') as level,
-            current_setting('server_version_num') as version`,
+            current_setting('server_version_num') as version,
+            pg_is_in_recovery()::text as standby`,
   );
+  if (row?.["standby"] === "true") {
+    const message =
+      "opening the source: the server is a standby, which has no slot of its own to read";
+    const cure = "Give the address of the primary; a standby is read once it was promoted.";
+    throw new AppError("POSTGRES_SETTING_UNFIT", message, { cure });
+  }
   const level = row?.["level"];
   if (level !== "logical") {
     throw new AppError(

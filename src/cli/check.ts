@@ -1,11 +1,13 @@
 /**
- * `changecast check`: the file, then each source, then every rule against the tables that the source
- * shows; all problems at once, each with its cure. Changes nothing anywhere.
+ * `changecast check`: the file, then journal and ports, then each source, then every rule against the tables
+ * that the source shows; all problems at once, each with its cure. Changes nothing anywhere.
  */
 import { askSources } from "../compose/ask-sources.js";
+import { lookAround, unknownSurroundings } from "../compose/look-around.js";
 import { configJsonSchema } from "../config/json-schema.js";
 import { loadConfig, type LoadedConfig } from "../config/load.js";
 import { reportProblems } from "../config/report.js";
+import type { Problem } from "../model/problem.js";
 import { exitCodes, parseCommandArgs, refusePositionals, type Command } from "./command.js";
 import type { Io } from "./io.js";
 
@@ -16,9 +18,10 @@ export const checkCommand: Command = {
 Usage: changecast check [-c FILE] [--offline]
 
   -c, --config FILE   the configuration; default changecast.yaml
-  --offline           checks the file only, asks no database
+  --offline           checks the file only: no database, no journal, no port
   --schema            prints the JSON schema of the configuration, for editors
 
+Beside the running service it warns of what that service holds itself: ports, journal, slot.
 Exit code 0: all well (warnings are shown); 2: something must be mended.
 `,
   run: async (args, io) => {
@@ -34,9 +37,8 @@ Exit code 0: all well (warnings are shown); 2: something must be mended.
     }
     const loaded = await loadConfig(values.config, io.env);
     const { config } = loaded;
-    const isAsked = config !== undefined && !values.offline;
-    const asked = isAsked ? await askSources({ config, signal: io.stop }) : [];
-    const problems = [...loaded.problems, ...asked.map((problem) => loaded.locate(problem))];
+    const found = values.offline ? [] : await ask(loaded, io.stop);
+    const problems = [...loaded.problems, ...found.map((problem) => loaded.locate(problem))];
     for (const line of reportProblems(problems, { colour: io.colour })) io.out(line);
     if (config === undefined || problems.some(({ level }) => level === "error")) {
       return exitCodes.refused;
@@ -45,6 +47,14 @@ Exit code 0: all well (warnings are shown); 2: something must be mended.
     return exitCodes.ok;
   },
 };
+
+/** Also where a part of the file is malformed: the others may hold mistakes too. */
+async function ask(loaded: LoadedConfig, signal: AbortSignal): Promise<readonly Problem[]> {
+  const { config } = loaded;
+  const around = config === undefined ? unknownSurroundings : await lookAround(config);
+  const { problems, resume } = around;
+  return [...problems, ...(await askSources({ config: loaded, signal, resume }))];
+}
 
 function tellAllWell(file: string, { rules, config }: LoadedConfig, io: Io): void {
   const sources = [...(config?.sources.keys() ?? [])].join(", ");

@@ -5,6 +5,7 @@
 import { errorCatalogue } from "../base/error-catalogue.js";
 import { AppError } from "../base/errors.js";
 import type { Log } from "../base/log.js";
+import { askSources } from "../compose/ask-sources.js";
 import { prepareService } from "../compose/prepare-service.js";
 import type { LogConfig } from "../config/config.js";
 import { loadConfig, type LocatedProblem } from "../config/load.js";
@@ -33,7 +34,8 @@ SIGINT or SIGTERM stops it in order; a second one ends it at once, which loses n
     const loaded = await loadConfig(values.config, io.env);
     const { config } = loaded;
     if (config === undefined) {
-      tellProblems(loaded.problems, io);
+      const found = await askSources({ config: loaded, signal: io.stop });
+      tellProblems([...loaded.problems, ...found.map((each) => loaded.locate(each))], io);
       return exitCodes.refused;
     }
     const log = createRunLog(config.log, io);

@@ -48,7 +48,7 @@ export async function bindSources(options: AskOptions): Promise<SourceAnswers> {
     // A source that could not be asked says nothing about its tables.
     if (report.relations.length === 0 && report.problems.length > 0) continue;
     for (const rule of rules) {
-      problems.push(...bindRule(rule, config.rules.indexOf(rule), report.relations, bound));
+      problems.push(...bindRule(rule, report.relations, bound));
     }
   }
   return { problems: [...problems, ...findTableConflicts(bound)], bound };
@@ -96,12 +96,11 @@ function tolerated(problem: Problem): Problem {
 /** Adds what binds to `bound`; tells what does not. */
 function bindRule(
   rule: Rule,
-  index: number,
   relations: readonly Relation[],
   bound: BoundRule[],
 ): readonly Problem[] {
   const matching = relations.filter((relation) => rule.reads(relation.name));
-  if (matching.length === 0) return [unmatched(rule, index, relations)];
+  if (matching.length === 0) return [unmatched(rule, relations)];
   const problems: Problem[] = [];
   for (const relation of matching) {
     const made = rule.bind(relation);
@@ -112,7 +111,7 @@ function bindRule(
 }
 
 /** A pattern may wait for tables to come; a plain name that is missing is a mistake. */
-function unmatched(rule: Rule, index: number, relations: readonly Relation[]): Problem {
+function unmatched(rule: Rule, relations: readonly Relation[]): Problem {
   const from = rule.from.join(", ");
   const isPattern = from.includes("*");
   const known = relations.map((relation) => relation.name).join(", ");
@@ -122,6 +121,6 @@ function unmatched(rule: Rule, index: number, relations: readonly Relation[]): P
     level: isPattern ? "warning" : "error",
     message: `rule ${rule.name}: source ${rule.source} has nothing that matches ${from}`,
     cure: known === "" ? cure : `${cure} Other rules read ${known}.`,
-    path: ["rules", index, "from"],
+    path: [...rule.path, "from"],
   };
 }

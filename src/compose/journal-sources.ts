@@ -12,12 +12,18 @@ const CONNECTOR_FACT = "service.connector.";
 
 type Sources = Config["sources"];
 
+/** What a journal says of the sources that were read into it. */
+export interface ReadSources {
+  readonly sources: Iterable<string>;
+  fact(name: string): string | undefined;
+}
+
 export function journalProblems(
-  journal: Pick<JournalWriter, "fact" | "reader">,
+  journal: ReadSources,
   { sources, journal: { path } }: Pick<Config, "sources" | "journal">,
 ): readonly Problem[] {
   const problems: Problem[] = [];
-  for (const name of journal.reader.notice.sources.keys()) {
+  for (const name of journal.sources) {
     const known = journal.fact(CONNECTOR_FACT + name);
     const source = sources.get(name);
     if (source === undefined) problems.push(strangerProblem(name, path, sources));

@@ -4,6 +4,8 @@ import type { JournalConfig } from "../config/config.js";
 import type { JournalWriter } from "../journal/journal.js";
 import type { JournalSettings } from "../journal/journal-settings.js";
 import { openLmdbJournal, readParked } from "../journal/lmdb/lmdb-journal.js";
+import { lookAtJournal } from "../journal/lmdb/look.js";
+import type { JournalLook } from "../journal/lmdb/look.js";
 import type { ParkedDocuments } from "../journal/lmdb/lmdb-journal.js";
 import { openMemoryJournal } from "../journal/memory/memory-journal.js";
 
@@ -27,6 +29,11 @@ export async function openJournal(
 /** Of a journal that another process may be writing. Errors: JOURNAL_… */
 export function openParked(config: JournalConfig): ParkedDocuments {
   return readParked(config.path, config.mapSizeGb);
+}
+
+/** Undefined where there is none to look at. Errors: JOURNAL_… */
+export async function lookAt(config: JournalConfig): Promise<JournalLook | undefined> {
+  return config.kind === "memory" ? undefined : lookAtJournal(config.path, config.mapSizeGb);
 }
 
 function settingsOf({ retention }: JournalConfig): Partial<JournalSettings> {

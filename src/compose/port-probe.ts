@@ -1,6 +1,6 @@
 /**
- * Tries the clients' address before anything else is started, so that a port in use is told together with
- * all other problems. Between the try and the broker somebody else may take it: then the start fails there.
+ * Tries an address before anything is started on it, so that a port in use is told together with all other
+ * problems. Between the try and the start somebody else may take it: then the start fails there.
  */
 import { createServer } from "node:net";
 import { errorText } from "../base/errors.js";
@@ -14,16 +14,30 @@ export async function probeListen({
   const { host, port } = listen;
   const path = ["listen", "port"];
   const code = "BROKER_LISTEN_FAILED";
-  const level = "error";
   if (port !== 0 && port === ops.port && host === ops.host) {
     const message = `opening ${host}:${port} for clients: \`ops\` has the same address`;
-    return [{ code, level, message, cure: "Give one of them another port.", path }];
+    const cure = "Give one of them another port.";
+    return [{ code, level: "error", message, cure, path }];
   }
+  return probe(code, listen, "listen");
+}
+
+/** For a check: a service opens it at once. */
+export function probeOps({ ops }: Pick<Config, "ops">): Promise<readonly Problem[]> {
+  return probe("OPS_LISTEN_FAILED", ops, "ops");
+}
+
+async function probe(
+  code: Problem["code"],
+  { host, port }: { readonly host: string; readonly port: number },
+  key: "listen" | "ops",
+): Promise<readonly Problem[]> {
   const found = await tryListen(host, port);
   if (found === undefined) return [];
-  const message = `opening ${host}:${port} for clients: ${found}`;
-  const cure = "Stop what listens there, or set another `listen` host or port.";
-  return [{ code, level, message, cure, path }];
+  const whom = key === "listen" ? "clients" : "operators";
+  const message = `opening ${host}:${port} for ${whom}: ${found}`;
+  const cure = `Stop what listens there, or set another \`${key}\` host or port.`;
+  return [{ code, level: "error", message, cure, path: [key, "port"] }];
 }
 
 /** What is in the way; undefined for nothing. */

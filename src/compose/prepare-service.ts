@@ -17,6 +17,7 @@ import { Metrics } from "../ops/metrics.js";
 import { OpsServer } from "../ops/ops-server.js";
 import { askSources } from "./ask-sources.js";
 import { journalProblems } from "./journal-sources.js";
+import type { ReadSources } from "./journal-sources.js";
 import { openJournal } from "./open-journal.js";
 import { probeListen } from "./port-probe.js";
 import { ServiceState } from "./service-state.js";
@@ -61,7 +62,7 @@ export async function prepareService(
     journal = await told(problems, ["journal", "path"], () => {
       return openJournal(config.journal, { clock, random, pid });
     });
-    const found = journal === undefined ? [] : journalProblems(journal, config);
+    const found = journal === undefined ? [] : journalProblems(sourcesOf(journal), config);
     problems.push(...found);
     const resume = resumeOf(journal, found);
     problems.push(...(await askSources({ config, signal, log, resume })));
@@ -83,8 +84,12 @@ function resumeOf(journal: JournalWriter | undefined, found: readonly Problem[])
   return (source: string) => (found.length > 0 ? undefined : journal?.position(source));
 }
 
+function sourcesOf(journal: JournalWriter): ReadSources {
+  return { sources: journal.reader.notice.sources.keys(), fact: (name) => journal.fact(name) };
+}
+
 /** What `work` gives; a failure that has a cure becomes a problem at `path`. */
-async function told<T>(
+export async function told<T>(
   problems: Problem[],
   path: readonly string[],
   work: () => Promise<T>,

@@ -13,10 +13,10 @@ import type { Problem } from "../model/problem.js";
 import { compileRules } from "../rules/compile.js";
 import { ruleDefinition, RULES_MAX, type RuleDefinition } from "../rules/definition.js";
 import type { Rule } from "../rules/rule.js";
-import { didYouMean } from "../rules/suggestion.js";
+import { didYouMean } from "../base/suggestion.js";
 import type { Config, SourceConfig } from "./config.js";
 import { fillPlaceholders, type Environment } from "./placeholders.js";
-import { schemaProblems } from "./schema-problems.js";
+import { schemaProblems, withoutUnknownKeys } from "../connector/schema-problems.js";
 import * as schema from "./schema.js";
 import { authConfig, journalConfig, limitsConfig } from "./settings.js";
 import { FILE_BYTES_MAX, parseYaml, type TextPlace } from "./yaml-text.js";
@@ -28,10 +28,11 @@ export interface LocatedProblem extends Problem, TextPlace {
 export interface LoadedConfig {
   /** Undefined when any problem is an error. */
   readonly config: Config | undefined;
-  /** The rules that are well formed, also where other parts of the file are not. */
+  /** What is well formed, also where other parts of the file are not. */
   readonly rules: readonly Rule[];
   /** By source, also where its options are wrong. */
   readonly connectors: ReadonlyMap<string, Connector>;
+  readonly sources: ReadonlyMap<string, SourceConfig>;
   /** In the order of the file. */
   readonly problems: readonly LocatedProblem[];
   /** Gives file, line and column to a problem that was found later, e.g. by a database. */
@@ -63,7 +64,7 @@ export async function loadConfigText(request: LoadRequest): Promise<LoadedConfig
   });
   if (yaml.problems.length > 0) {
     const problems = yaml.problems.map((problem) => ({ ...problem, file: request.file }));
-    return { config: undefined, rules: [], connectors: new Map(), problems, locate };
+    return { ...nothingRead, problems, locate };
   }
   const { config, problems, ...parts } = await readTree(yaml.tree, request);
   const located = problems.map(locate);
@@ -91,15 +92,21 @@ interface ReadTree {
   readonly config: Config | undefined;
   readonly rules: readonly Rule[];
   readonly connectors: ReadonlyMap<string, Connector>;
+  readonly sources: ReadonlyMap<string, SourceConfig>;
   readonly problems: readonly Problem[];
 }
+
+const nothingRead = {
+  ...{ config: undefined, rules: [] },
+  ...{ sources: new Map<string, SourceConfig>(), connectors: new Map<string, Connector>() },
+};
 
 async function readTree(written: unknown, request: LoadRequest): Promise<ReadTree> {
   if (typeof written !== "object" || written === null || Array.isArray(written)) {
     const message = "the configuration is empty, or no map of keys";
     const cure = "Start from config/example.yaml.";
     const problem: Problem = { code: "CONFIG_INVALID", level: "error", message, cure, path: [] };
-    return { config: undefined, rules: [], connectors: new Map(), problems: [problem] };
+    return { ...nothingRead, problems: [problem] };
   }
   const { tree, problems: unset } = fillPlaceholders(written, request.environment);
   const root = tree as Part;
@@ -112,7 +119,7 @@ async function readTree(written: unknown, request: LoadRequest): Promise<ReadTre
   // What a missing variable leaves empty is told once, as the variable.
   const told = problems.filter((problem) => unset.includes(problem) || !isCausedBy(problem, unset));
   const { rules } = compiled;
-  const parts = { rules, connectors, problems: told };
+  const parts = { rules, sources, connectors, problems: told };
   if (settings === undefined) return { ...parts, config: undefined };
   return { ...parts, config: { ...settings, baseDir: request.baseDir, sources, rules } };
 }
@@ -148,10 +155,7 @@ function readSettings(root: Part, request: LoadRequest, problems: Problem[]): Se
   const read = <T extends z.ZodType>(key: string, part: T): z.output<T> | undefined => {
     // `listen:` with nothing behind it means the defaults.
     const value = root[key] ?? undefined;
-    const checked = part.safeParse(value);
-    if (checked.success) return checked.data;
-    problems.push(...schemaProblems(checked.error, part, value, [key]));
-    return undefined;
+    return readPart(value, part, [key], problems);
   };
   const journal = read("journal", schema.journalSchema);
   const listen = read("listen", schema.listenSchema);
@@ -205,11 +209,22 @@ function readRules(value: unknown, problems: Problem[]): readonly (RuleDefinitio
     return [];
   }
   return list.map((each, index) => {
-    const checked = ruleDefinition.safeParse(each);
-    if (checked.success) return checked.data;
-    problems.push(...schemaProblems(checked.error, ruleDefinition, each, ["rules", index]));
-    return undefined;
+    return readPart(each, ruleDefinition, ["rules", index], problems);
   });
+}
+
+/** What the schema makes of the value; unknown keys are told and passed over. */
+function readPart<T extends z.ZodType>(
+  value: unknown,
+  part: T,
+  path: readonly (string | number)[],
+  problems: Problem[],
+): z.output<T> | undefined {
+  const checked = part.safeParse(value);
+  if (checked.success) return checked.data;
+  problems.push(...schemaProblems(checked.error, part, value, path));
+  const cleaned = part.safeParse(withoutUnknownKeys(checked.error, value));
+  return cleaned.success ? cleaned.data : undefined;
 }
 
 interface ReadSources {

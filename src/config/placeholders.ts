@@ -3,7 +3,7 @@
  * touched, and the file's text neither: a value cannot add lines to the configuration.
  */
 import type { Problem } from "../model/problem.js";
-import { didYouMean } from "../rules/suggestion.js";
+import { didYouMean } from "../base/suggestion.js";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

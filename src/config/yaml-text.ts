@@ -57,7 +57,8 @@ const cures: Readonly<Record<string, string>> = {
 function syntaxProblem(code: string, message: string): Problem {
   const cure =
     cures[code] ?? "Check indentation, quotes and colons of this line and the one above.";
-  return { code: "CONFIG_SYNTAX", level: "error", message: `YAML: ${firstLine(message)}`, cure };
+  const text = `YAML: ${firstLine(message)}`;
+  return { code: "CONFIG_SYNTAX", level: "error", message: text, cure, path: [] };
 }
 
 function unreadable(error: unknown): YamlText {

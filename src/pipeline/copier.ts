@@ -8,12 +8,12 @@ import type { Log } from "../base/log.js";
 import { SignalPoint } from "../base/signal-point.js";
 import type { CopyChunk, CopyPower } from "../connector/connector.js";
 import type { CopyStatus, JournalWriter } from "../journal/journal.js";
-import type { KeptDocument } from "../model/document.js";
+import type { DocumentKey, KeptDocument } from "../model/document.js";
 import type { Committer } from "./committer.js";
 import type { FairLock } from "./fair-lock.js";
 import type { Pair } from "./pair.js";
 import type { PipelineSettings } from "./pipeline-settings.js";
-import { Removal } from "./removal.js";
+import { Removal, scanPages } from "./removal.js";
 import { isWaiting } from "./route.js";
 import type { RowWriter } from "./row-writer.js";
 import type { SourceIntake } from "./source-intake.js";
@@ -48,6 +48,14 @@ interface Walk {
   readonly power: CopyPower;
   after: string | undefined;
   rowsMax: number;
+}
+
+/** The documents of a pair after the last chunk, as they were while the stream went on. */
+interface Look {
+  readonly pair: Pair;
+  /** Of documents that neither a chunk nor the stream has seen; undefined: too many to be remembered. */
+  readonly gone: readonly DocumentKey[] | undefined;
+  readonly hasWaiting: boolean;
 }
 
 /** `again`: the same chunk. `over`: the walk has to begin anew. */
@@ -104,7 +112,8 @@ export class Copier {
     const pairs = duePairs(binding);
     const { name } = binding.relation;
     if (power === undefined) {
-      await this.#options.lock.with(() => this.#finish(pairs, "nothing to read"));
+      const looks = pairs.map((pair) => ({ pair, gone: [], hasWaiting: false }));
+      await this.#options.lock.with(() => this.#finish(looks, "nothing to read"));
       return;
     }
     const rowsTotal = await power.estimate(binding.relation);
@@ -151,8 +160,9 @@ export class Copier {
       this.#progress(chunk.rows.length);
       walk.after = chunk.next;
       if (chunk.next === undefined) {
+        const looks = await this.#look(walk.pairs, signal);
         await lock.with(async () => {
-          if (this.#stands(walk)) await this.#finish(walk.pairs, "copied");
+          if (this.#stands(walk)) await this.#finish(looks, "copied");
         });
         return;
       }
@@ -197,28 +207,54 @@ export class Copier {
     return now?.relation.fingerprint === fingerprint && aimOf(duePairs(now)) === walk.aim;
   }
 
+  /** Beside the stream, which need not wait for it: only documents that it has not seen can be gone. */
+  async #look(pairs: readonly Pair[], signal: AbortSignal): Promise<Look[]> {
+    const { committer, intake, lock } = this.#options;
+    // Who waits from now on is told by the writer; all others are found below.
+    await lock.with(async () => {
+      for (const pair of pairs) pair.forgetWaiting();
+      await committer.settled(intake);
+    });
+    const looks: Look[] = [];
+    for (const pair of pairs) looks.push(await this.#lookAt(pair, signal));
+    return looks;
+  }
+
+  async #lookAt(pair: Pair, signal: AbortSignal): Promise<Look> {
+    const { journal, settings } = this.#options;
+    const { rule, relation, copy } = pair;
+    let gone: DocumentKey[] | undefined = [];
+    let hasWaiting = false;
+    for await (const page of scanPages(journal, { rule: rule.name, relation })) {
+      signal.throwIfAborted();
+      for (const { key, document } of page) {
+        if (document.copy < copy) gone?.push(key);
+        else if (isWaiting(document)) hasWaiting = true;
+      }
+      if (gone !== undefined && gone.length > settings.sweepMax) gone = undefined;
+    }
+    return { pair, gone, hasWaiting };
+  }
+
   /** Everything was seen: what was not is gone. Rows that still wait for a value need one more walk. */
-  async #finish(pairs: readonly Pair[], how: string): Promise<void> {
+  async #finish(looks: readonly Look[], how: string): Promise<void> {
     const { committer, intake, journal, log, settings } = this.#options;
     const { blockBytesMax } = settings;
     const removal = new Removal({ journal, committer, member: intake, blockBytesMax });
     try {
-      for (const pair of pairs) {
+      for (const { pair, gone, hasWaiting } of looks) {
         const { rule, relation, copy } = pair;
-        const waiting: string[] = [];
-        const isGone = (document: KeptDocument): boolean => {
-          if (document.copy === copy && isWaiting(document)) waiting.push(document.key);
-          return document.copy < copy;
-        };
-        if (this.#options.power !== undefined) await removal.sweep({ rule, relation, isGone });
-        const isRepeated = waiting.length > 0;
+        const isGone = (document: KeptDocument): boolean => document.copy < copy;
+        if (gone === undefined) await removal.sweep({ rule, relation, isGone });
+        else await removal.sweepKeys({ rule, isGone }, gone);
+        const isRepeated = hasWaiting || pair.hasWaiting;
         if (isRepeated) pair.restart(false);
         else pair.done();
         const rows = this.#now?.rowsDone ?? 0;
         const fields = { rule: rule.name, relation, rows, how };
         log.info(isRepeated ? "copy.repeated" : "copy.finished", fields);
       }
-      await removal.end(pairs.map(({ fact }) => fact));
+      await removal.end(looks.map(({ pair }) => pair.fact));
     } finally {
       await removal.discard();
     }

@@ -60,6 +60,7 @@ export class Pair {
   #record: PairRecord;
   #bound: BoundRule | undefined;
   #schema = 0;
+  #hasWaiting = false;
 
   constructor(rule: Rule, relation: string, known: { record?: PairRecord; ruleVersion: number }) {
     this.rule = rule;
@@ -118,6 +119,19 @@ export class Pair {
   restart(isStale: boolean): void {
     const record = stalePair(this.#record, this.#record.isDue ? this.#record.why : "copying");
     this.#record = { ...record, isStale: isStale || this.#record.isStale };
+  }
+
+  /** Whether a document began to wait for a value since `forgetWaiting`. */
+  get hasWaiting(): boolean {
+    return this.#hasWaiting;
+  }
+
+  forgetWaiting(): void {
+    this.#hasWaiting = false;
+  }
+
+  waits(): void {
+    this.#hasWaiting = true;
   }
 
   done(): void {

@@ -44,22 +44,42 @@ export class Removal {
   }
 
   async sweep({ rule, relation, isGone }: Sweep): Promise<void> {
-    const { journal, committer, member, blockBytesMax } = this.#options;
+    const { journal, committer, member } = this.#options;
     // A scan sees what is appended, not what is being collected.
     await committer.settled(member);
     const request = { rule: rule.name, ...(relation === undefined ? {} : { relation }) };
     for await (const page of scanPages(journal, request)) {
-      const gone = page.filter(({ document }) => isGone(document));
-      if (gone.length === 0) continue;
-      const unit = (this.#unit ??= await committer.begin(member));
-      await unit.draft.prepare(gone.map(({ key }) => key));
-      for (const { key, document } of gone) {
-        const change = silentRemoval(key, document, { draft: unit.draft, kind: rule.kind });
-        unit.draft.put(change);
-        unit.entries += change.entries.length;
-      }
-      await spillIfFull(unit, blockBytesMax);
+      const gone = page.filter(({ document }) => isGone(document)).map(({ key }) => key);
+      await this.#remove({ rule, isGone }, gone);
     }
+  }
+
+  /** The same for documents that were looked for beforehand: those of `keys` that are gone still. */
+  async sweepKeys(sweep: Omit<Sweep, "relation">, keys: readonly DocumentKey[]): Promise<void> {
+    const { committer, member } = this.#options;
+    await committer.settled(member);
+    for (let at = 0; at < keys.length; at += PAGE) {
+      await this.#remove(sweep, keys.slice(at, at + PAGE));
+    }
+  }
+
+  async #remove(
+    { rule, isGone }: Omit<Sweep, "relation">,
+    keys: readonly DocumentKey[],
+  ): Promise<void> {
+    if (keys.length === 0) return;
+    const { committer, member, blockBytesMax } = this.#options;
+    const unit = (this.#unit ??= await committer.begin(member));
+    const { draft } = unit;
+    await draft.prepare(keys);
+    for (const key of keys) {
+      const document = draft.document(key);
+      if (document === undefined || !isGone(document)) continue;
+      const change = silentRemoval(key, document, { draft, kind: rule.kind });
+      draft.put(change);
+      unit.entries += change.entries.length;
+    }
+    await spillIfFull(unit, blockBytesMax);
   }
 
   /** Makes it durable in time, with `facts`. */

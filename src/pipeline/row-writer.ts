@@ -159,6 +159,7 @@ export class RowWriter {
       if (change.document !== null) this.#truncation.saw(unit, change.document);
     }
     if (parked !== undefined) metrics.parked(source, parked);
+    if (waits) pair.waits();
     if (!waits || pair.isDue) return;
     pair.restart(false);
     unit.facts.set(...pair.fact);

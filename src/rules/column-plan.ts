@@ -6,7 +6,7 @@ import { castOf, type Cast, type CastType } from "./any-casts.js";
 import type { Expression } from "./expression.js";
 import type { Fault } from "./fault.js";
 import type { BoundExpression, RowEnvironment } from "./row-environment.js";
-import { didYouMean } from "./suggestion.js";
+import { didYouMean } from "../base/suggestion.js";
 
 export interface ColumnsDefinition {
   /** Names of columns; of an open relation also paths with dots. */

@@ -13,7 +13,7 @@ import { planColumns, type ComputedColumn, type PlacedFault } from "./column-pla
 import type { RuleDefinition } from "./definition.js";
 import { parseExpression, type Expression } from "./expression.js";
 import { problemOf, type Fault } from "./fault.js";
-import { didYouMean } from "./suggestion.js";
+import { didYouMean } from "../base/suggestion.js";
 import { planKey } from "./key-plan.js";
 import { RowEnvironment } from "./row-environment.js";
 import { checkDefinition, checkTogether } from "./rule-checks.js";
@@ -115,6 +115,7 @@ class CompiledRule implements Rule {
   readonly name: string;
   readonly source: string;
   readonly kind: Rule["kind"];
+  readonly path: Rule["path"];
   readonly from: readonly string[];
   readonly onError: Rule["onError"];
   readonly fields: readonly string[];
@@ -122,7 +123,6 @@ class CompiledRule implements Rule {
   readonly fingerprint: string;
   readonly #definition: RuleDefinition;
   readonly #parts: RuleParts;
-  readonly #path: readonly (string | number)[];
 
   constructor(definition: RuleDefinition, parts: RuleParts, path: readonly (string | number)[]) {
     this.name = definition.name;
@@ -135,7 +135,7 @@ class CompiledRule implements Rule {
     this.fingerprint = fingerprintOf(definition, parts);
     this.#definition = definition;
     this.#parts = parts;
-    this.#path = path;
+    this.path = path;
   }
 
   reads(relation: string): boolean {
@@ -171,7 +171,7 @@ class CompiledRule implements Rule {
       faults.push({ path: definition.key === undefined ? [] : ["key"], fault: key.fault });
     }
     if (faults.length > 0 || typeof route !== "function" || "fault" in key) {
-      return { problems: placed(faults, this.name, this.#path) };
+      return { problems: placed(faults, this.name, this.path) };
     }
     const table = definition.as ?? tableNameOf(relation.name);
     const inputs = inputsOf(this.#parts);

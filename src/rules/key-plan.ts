@@ -7,7 +7,7 @@ import type { ChannelKind } from "../model/table.js";
 import type { OutputColumn } from "./column-plan.js";
 import { listed } from "./column-plan.js";
 import type { Fault } from "./fault.js";
-import { didYouMean } from "./suggestion.js";
+import { didYouMean } from "../base/suggestion.js";
 
 export type KeyPlan = { readonly key: readonly string[] } | { readonly fault: Fault };
 

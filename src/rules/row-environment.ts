@@ -16,7 +16,7 @@ import {
   type Expression,
   type ExpressionFault,
 } from "./expression.js";
-import { didYouMean } from "./suggestion.js";
+import { didYouMean } from "../base/suggestion.js";
 
 export interface BoundExpression {
   /** CEL's name of the result's type, e.g. `bool`, `dyn<int>`, `dyn`. */

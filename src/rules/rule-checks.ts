@@ -3,7 +3,7 @@ import type { Problem } from "../model/problem.js";
 import type { PlacedFault } from "./column-plan.js";
 import type { RuleDefinition } from "./definition.js";
 import { problemOf } from "./fault.js";
-import { didYouMean } from "./suggestion.js";
+import { didYouMean } from "../base/suggestion.js";
 
 /** Parts of one rule. */
 export function checkDefinition(definition: RuleDefinition): readonly PlacedFault[] {

@@ -10,6 +10,8 @@ export interface Rule {
   readonly name: string;
   readonly source: string;
   readonly kind: ChannelKind;
+  /** Where it stands in the configuration. */
+  readonly path: readonly (string | number)[];
   /** Relation names or patterns, as in `from`. */
   readonly from: readonly string[];
   readonly onError: "remove" | "keep";

@@ -223,6 +223,23 @@ describe.each(versions)("the check of a database of Postgres %i", (version) => {
     await expect(world.open()).rejects.toMatchObject({ code: "POSTGRES_SETTING_UNFIT" });
   });
 
+  it("refuses a standby, by the check and at a start", async () => {
+    const server = await startPostgres({ version, exclusive: true });
+    servers.push(server);
+    await server.exec(`${items}; create publication changecast for table items`);
+    await server.exec("copy (select 1) to program 'touch standby.signal'");
+    await server.restart("fast");
+    expect(await server.query("select pg_is_in_recovery() as is")).toEqual([{ is: true }]);
+    const [problem, ...more] = await problemsOf(server, { slot: "changecast" });
+    expect(problem).toMatchObject({ code: "POSTGRES_SETTING_UNFIT", level: "error" });
+    expect(problem?.cure).toContain("the primary");
+    expect(more).toEqual([]);
+    const world = worldOf(server, { slot: "changecast" });
+    await expect(world.open()).rejects.toMatchObject({ code: "POSTGRES_SETTING_UNFIT" });
+    await server.query("select pg_promote()");
+    await expect.poll(() => problemsOf(server, { slot: "changecast" })).toEqual([]);
+  });
+
   it("says that no replication connection is free, and what a timeout of 0 means", async () => {
     const settings = { max_wal_senders: "1", wal_sender_timeout: "0" };
     const server = await startPostgres({ version, settings });

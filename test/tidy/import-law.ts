@@ -51,7 +51,7 @@ const fences: Readonly<Record<string, readonly RegExp[]>> = {
   lmdb: [/^src\/journal\/lmdb/],
   ioredis: [/^src\/journal\/redis/],
   yaml: [/^src\/config\//, /^src\/rules\//],
-  zod: [/^src\/config\//, /^src\/rules\//, /^connectors\//],
+  zod: [/^src\/config\//, /^src\/connector\//, /^src\/rules\//, /^connectors\//],
   "@marcbachmann/cel-js": [/^src\/rules\//],
   pino: [/^src\/ops\//],
   "pino-pretty": [/^src\/ops\//],

@@ -35,12 +35,7 @@ export function openFolder(folder: string): JournalFiles {
   if (existsSync(path)) checkFormat(path);
   else {
     const fresh = join(folder, FRESH);
-    // What a start left behind that was killed here is ours.
-    const found = attempt(folder, () => readdirSync(folder)).find((name) => name !== FRESH);
-    if (found !== undefined) {
-      const message = `opening the journal ${folder}: it holds ${found} and no ${NAME}`;
-      throw new AppError("JOURNAL_FOREIGN", message, { context: { folder } });
-    }
+    assertEmpty(folder);
     attempt(folder, () => {
       writeFileSync(
         fresh,
@@ -61,6 +56,27 @@ export function findFolder(folder: string): JournalFiles {
   }
   checkFormat(path);
   return files;
+}
+
+/** Undefined where the first start will make it. Throws JOURNAL_FOREIGN, _NEWER, _DAMAGED, _UNREADABLE. */
+export function lookIntoFolder(folder: string): JournalFiles | undefined {
+  if (!existsSync(folder)) return undefined;
+  const path = join(folder, NAME);
+  const files = filesOf(folder);
+  if (!existsSync(path)) assertEmpty(folder);
+  else {
+    checkFormat(path);
+    if (existsSync(files.blocks)) return files;
+  }
+  return undefined;
+}
+
+function assertEmpty(folder: string): void {
+  // What a start left behind that was killed there is ours.
+  const found = attempt(folder, () => readdirSync(folder)).find((name) => name !== FRESH);
+  if (found === undefined) return;
+  const message = `opening the journal ${folder}: it holds ${found} and no ${NAME}`;
+  throw new AppError("JOURNAL_FOREIGN", message, { context: { folder } });
 }
 
 function filesOf(folder: string): JournalFiles {

@@ -52,6 +52,11 @@ export async function takeWriterLock(
   );
 }
 
+/** The process id of the folder's writer; undefined where nobody writes it. */
+export function findWriter(folder: string, platform: string): Promise<string | undefined> {
+  return askHolder(socketPath(folder, platform));
+}
+
 /** Undefined where something is there already. */
 function listen(path: string, pid: number): Promise<Server | undefined> {
   return new Promise((resolve, reject) => {

@@ -29,7 +29,9 @@ async function readFrom(...sources: readonly (readonly [string, string])[]): Pro
 }
 
 function problemsOf(disk: MemoryDisk, ...sources: readonly (readonly [string, string])[]) {
-  return journalProblems(openMemoryJournal({ disk }), config(...sources));
+  const journal = openMemoryJournal({ disk });
+  const read = { sources: journal.reader.notice.sources.keys() };
+  return journalProblems({ ...read, fact: (name) => journal.fact(name) }, config(...sources));
 }
 
 describe("the sources of a journal", () => {

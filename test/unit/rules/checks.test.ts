@@ -7,7 +7,7 @@ import type { BoundRule } from "../../../src/rules/rule.js";
 import { compileRules } from "../../../src/rules/compile.js";
 import { ruleDefinition } from "../../../src/rules/definition.js";
 import { findTableConflicts } from "../../../src/rules/shared-tables.js";
-import { editDistance, nearest } from "../../../src/rules/suggestion.js";
+import { editDistance, nearest } from "../../../src/base/suggestion.js";
 import {
   bound,
   compile,

@@ -1,11 +1,11 @@
-/** What the schema refuses, in plain sentences with a suggestion. */
+/** What a schema refuses, in plain sentences with a suggestion: of the configuration, and of a connector's options. */
 import type { z } from "zod";
 import type { Problem } from "../model/problem.js";
-import { didYouMean } from "../rules/suggestion.js";
+import { didYouMean } from "../base/suggestion.js";
 
 type Path = readonly (string | number)[];
 
-/** `base`: where the checked value stands in the file. */
+/** `base`: where the checked value stands in the file, as far as the caller knows. */
 export function schemaProblems(
   error: z.ZodError,
   schema: z.ZodType,
@@ -16,6 +16,21 @@ export function schemaProblems(
     const inside = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
     return issueProblems(issue, schema, value, { base, inside });
   });
+}
+
+/**
+ * The value without the keys that the schema does not know, where nothing else is wrong with it: so that
+ * they hide no other mistake. Undefined otherwise.
+ */
+export function withoutUnknownKeys(error: z.ZodError, value: unknown): unknown {
+  if (error.issues.some(({ code }) => code !== "unrecognized_keys")) return undefined;
+  const cleaned = structuredClone(value);
+  for (const issue of error.issues) {
+    if (issue.code !== "unrecognized_keys") continue;
+    const part = valueAt(cleaned, issue.path.map(String)) as Record<string, unknown>;
+    for (const key of issue.keys) delete part[key];
+  }
+  return cleaned;
 }
 
 interface Place {
@@ -41,10 +56,9 @@ function issueProblems(
   switch (issue.code) {
     case "unrecognized_keys": {
       const known = keysAt(schema, inside);
-      const where = path.length === 0 ? "the configuration" : name;
       return issue.keys.map((key) =>
         problem(
-          `${where} has no key "${key}"`,
+          path.length === 0 ? `there is no key "${key}"` : `${name} has no key "${key}"`,
           `Known keys are ${known.join(", ")}.${didYouMean(key, known)}`,
           [...path, key],
         ),
@@ -121,8 +135,8 @@ function sentence(message: string): string {
 }
 
 /** `rules[0].channel`, as it is read aloud. */
-export function nameOf(path: Path): string {
-  if (path.length === 0) return "the configuration";
+function nameOf(path: Path): string {
+  if (path.length === 0) return "the value";
   return path
     .map((step, at) => (typeof step === "number" ? `[${step}]` : at === 0 ? step : `.${step}`))
     .join("");

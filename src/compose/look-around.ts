@@ -13,7 +13,7 @@ import { told } from "./prepare-service.js";
 
 export interface Surroundings {
   readonly problems: readonly Problem[];
-  /** What the journal holds of a source. */
+  /** What the journal holds of a source that is being read now: what is in its way is this very reading. */
   readonly resume: (source: string) => SourcePosition | undefined;
 }
 
@@ -27,12 +27,12 @@ export async function lookAround(config: Config): Promise<Surroundings> {
     problems.push(...(await probeOps(config)), ...(await probeListen(config)));
   } else problems.push(inUse(look.writer, config));
   if (look === undefined) return { ...unknownSurroundings, problems };
-  const { positions, facts } = look;
+  const { positions, facts, writer } = look;
   const sources = positions.keys();
   const found = journalProblems({ sources, fact: (name) => facts.get(name) }, config);
   problems.push(...found);
-  const isOurs = found.length === 0;
-  return { problems, resume: (source) => (isOurs ? positions.get(source) : undefined) };
+  const isRead = writer !== undefined && found.length === 0;
+  return { problems, resume: (source) => (isRead ? positions.get(source) : undefined) };
 }
 
 function inUse(writer: string, { journal }: Config): Problem {

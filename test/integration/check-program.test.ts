@@ -176,6 +176,12 @@ rules:
     } finally {
       await other.close();
     }
+    await program.stop();
+    expect((await check()).code).toBe(0);
+    program.configure(postgres.replace(/:\d+\/test/, ":1/test"));
+    const away = await check();
+    expect(away.code).toBe(2);
+    expect(away.found).toContain("5 error sources.shop POSTGRES_UNREACHABLE");
   });
 });
 

@@ -29,7 +29,9 @@ const HURRY_MAX_MS = 320;
 /** A server in use sends a keepalive after nearly every transaction; so many news of a place are enough. */
 const IDLE_MS = 250;
 
-/** By default a busy server speaks at least every 30 s (half of wal_sender_timeout). */
+/** A server that hears from us has no reason to speak while nothing is written: then it is asked to. */
+const SILENCE_ASK_MS = 30_000;
+/** A server that is asked so many times and says nothing is gone. */
 const SILENCE_MAX_MS = 90_000;
 
 export interface ChangeStreamOptions extends ReplicationTarget {
@@ -228,8 +230,8 @@ export class ChangeStream {
       this.fail(new AppError("CONNECTOR_CONNECTION_LOST", message));
       return;
     }
-    // Independent of the question: a server that hears nothing ends the stream.
-    this.#tell(false);
+    // Independent of the question below: a server that hears nothing ends the stream.
+    this.#tell(silentMs > SILENCE_ASK_MS);
     this.#ask().catch((error: unknown) => {
       this.fail(error);
     });

@@ -3,6 +3,7 @@
  * made anew, restored databases. Numbers are those of the pitfalls that each test stands for.
  */
 import { afterEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../src/base/clock.js";
 import { AppError } from "../../src/base/errors.js";
 import { freshDatabase, startPostgres } from "../support/postgres-server.js";
 import type {
@@ -125,6 +126,24 @@ describe.each(versions)("the history of Postgres %i", (version) => {
     await reading.atHead();
     await expect.poll(() => held(database), { timeout: 15_000 }).toBeLessThan(100_000);
     expect(reading.changes).toEqual([]);
+  });
+
+  it("stays connected to a database in which nothing happens", async () => {
+    const database = await freshDatabase(version);
+    await database.exec(items);
+    const world = worldOf(database);
+    // Twenty times as fast: more than two minutes pass below.
+    world.clock = {
+      ...systemClock,
+      monotonic: () => systemClock.monotonic() * 20,
+      after: (ms, run) => systemClock.after(ms / 20, run),
+    };
+    const reading = await world.open();
+    await reading.atHead();
+    await systemSleep(7_000);
+    expect(reading.failure).toBeUndefined();
+    await insert(database, 1);
+    expect(await reading.take(1)).toEqual(["+ items 1,n"]);
   });
 
   it("stays connected while nobody takes its batches, and loses nothing (P-7, P-9)", async () => {

@@ -3,6 +3,7 @@ import { createPostgresConnector } from "../../connectors/postgres/connector.js"
 import type { PostgresOptions } from "../../connectors/postgres/options.js";
 import { silentLog } from "../../src/base/log.js";
 import { systemClock, systemRandom } from "../../src/base/clock.js";
+import type { Clock } from "../../src/base/clock.js";
 import type {
   CheckReport,
   Connector,
@@ -32,6 +33,8 @@ export class PostgresWorld {
   readonly #connector: Connector<PostgresOptions> = guardConnector(createPostgresConnector());
   readonly #relations: readonly string[];
   readonly #readings: Reading[] = [];
+  /** What opens from now on lives by it. */
+  clock: Clock = systemClock;
 
   constructor(database: PostgresDatabase, options: PostgresWorldOptions = {}) {
     const { relations = ["public.*"], ...written } = options;
@@ -63,7 +66,7 @@ export class PostgresWorld {
     return {
       ...{ source: "shop", options: this.options, relations: this.#relations, resume },
       fields: () => [],
-      ...{ clock: systemClock, random: systemRandom, log: silentLog, signal },
+      ...{ clock: this.clock, random: systemRandom, log: silentLog, signal },
     };
   }
 }

@@ -37,6 +37,8 @@ function astronomical(text: string): string {
 
 /** `+00` → Z, `+05` → +05:00; others stay. */
 function isoOffset(text: string): string {
+  // Nearly all: the session's time zone is UTC.
+  if (text.endsWith("+00")) return `${text.slice(0, -3)}Z`;
   if (/[+-]00(:00)?$/.test(text)) return text.replace(/[+-]00(:00)?$/, "Z");
   return /[+-]\d\d$/.test(text) ? `${text}:00` : text;
 }

@@ -22,6 +22,10 @@ export const errorCatalogue = {
 
 export type ErrorCode = keyof typeof errorCatalogue;
 
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(errorCatalogue, code);
+}
+
 export function dispositionOf(code: ErrorCode): Disposition {
   return errorCatalogue[code].disposition;
 }

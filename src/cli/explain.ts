@@ -169,8 +169,8 @@ function explainOutput(bound: BoundRule, document: GivenDocument, io: Io): void 
   }
 }
 
-function rowText(bound: BoundRule, body: Uint8Array): string {
-  const values = splitFragment(new TextDecoder().decode(body));
+function rowText(bound: BoundRule, body: string): string {
+  const values = splitFragment(body);
   const pairs = bound.columns.map(
     (column, index) => `${JSON.stringify(column.name)}: ${values[index] ?? "null"}`,
   );

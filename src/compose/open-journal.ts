@@ -9,6 +9,9 @@ import type { JournalLook } from "../journal/lmdb/look.js";
 import type { ParkedDocuments } from "../journal/lmdb/lmdb-journal.js";
 import { openMemoryJournal } from "../journal/memory/memory-journal.js";
 
+/** The thread that writes the derived state. */
+const worker = new URL("../journal/lmdb/derived-worker.js", import.meta.url);
+
 export interface JournalSurroundings {
   readonly clock: Clock;
   readonly random: Random;
@@ -23,7 +26,8 @@ export async function openJournal(
 ): Promise<JournalWriter> {
   const settings = settingsOf(config);
   if (config.kind === "memory") return openMemoryJournal({ ...around, settings });
-  return openLmdbJournal({ ...around, settings, folder: config.path, mapGib: config.mapSizeGb });
+  const { path: folder, mapSizeGb: mapGib } = config;
+  return openLmdbJournal({ ...around, settings, folder, mapGib, worker });
 }
 
 /** Of a journal that another process may be writing. Errors: JOURNAL_… */

@@ -1,29 +1,18 @@
-/**
- * Reads a block back into a unit, refusing bytes that are not what was written: their sum first, then
- * every field. Parts of a huge unit are read once the unit's serials are known.
- */
-import { crc32 } from "node:zlib";
-import { must } from "../base/assert.js";
-import type { KeptDocument } from "../model/document.js";
-import type { ChannelEntry, Op } from "../model/entry.js";
-import type { ChannelKind, TableSchema } from "../model/table.js";
-import {
-  BLOCK_FORMAT,
-  BlockKind,
-  ChangeFlag,
-  HeaderAt,
-  ItemTag,
-  kinds,
-  ops,
-  SHARED_BODY,
-  showsRow,
-} from "./block-format.js";
-import { ByteReader, DamagedBytes } from "./byte-io.js";
-import { readDocument } from "./document-codec.js";
-import { docIdOf, docPrefix, feedIdOf } from "./document-key.js";
+/** Reads a block back into a unit with all of its entries. Parts of a huge unit once the unit's serials are known. */
+import type { KeptDocument, Target } from "../model/document.js";
+import type { ChannelEntry } from "../model/entry.js";
+import type { TableSchema } from "../model/table.js";
+import { NO_DOCUMENT } from "./block-encoder.js";
+import { ItemTag, showsRow } from "./block-format.js";
+import { BlockScanner } from "./block-scanner.js";
+import type { ScannedChannel } from "./block-scanner.js";
+import { DamagedBytes } from "./byte-io.js";
+import { PackedDocument } from "./document-codec.js";
+import { docPrefix } from "./document-key.js";
 import type { DocId, FeedId } from "./document-key.js";
 import type { LogNumber } from "./journal.js";
-import type { Unit, UnitChannel, UnitStep } from "./unit.js";
+import { NO_CONTENTS } from "./unit.js";
+import type { ChannelContents, Unit, UnitChannel } from "./unit.js";
 
 /** Where a channel stood before a huge unit, and its epoch. */
 export interface UnitBase {
@@ -33,17 +22,18 @@ export interface UnitBase {
 
 export interface DecodedBlock {
   readonly unit: Unit;
+  readonly contents: ReadonlyMap<string, ChannelContents>;
   readonly schemas: readonly TableSchema[];
   readonly positions: ReadonlyMap<string, { generation: number; position: string }>;
   /** The block is the commit of a huge unit: its entries are in the parts, its channels without any here. */
   readonly parts: { readonly id: string; readonly count: number } | undefined;
 }
 
-const empty = new Uint8Array(0);
-
 /** The block; throws DamagedBytes. */
 export function decodeBlock(bytes: Uint8Array): DecodedBlock {
-  return new BlockDecoder(bytes, undefined).decode();
+  const scanner = new BlockScanner(bytes);
+  if (scanner.isPart) throw new DamagedBytes("a part of a unit where a block belongs");
+  return new BlockDecoder(scanner, undefined).decode();
 }
 
 /** A part of the huge unit `log`. `base` knows every channel of the unit. */
@@ -51,13 +41,13 @@ export function decodePart(
   bytes: Uint8Array,
   log: LogNumber,
   base: (channel: string) => UnitBase,
-): Unit {
-  return new BlockDecoder(bytes, { log, base }).decode().unit;
+): DecodedBlock {
+  const scanner = new BlockScanner(bytes);
+  if (!scanner.isPart) throw new DamagedBytes("a block where a part of a unit belongs");
+  return new BlockDecoder(scanner, { log, base }).decode();
 }
 
 interface OpenChannel {
-  readonly name: string;
-  readonly kind: ChannelKind;
   readonly epoch: number;
   readonly from: number;
   to: number;
@@ -68,252 +58,194 @@ interface OpenChannel {
   readonly documents: (DocId | undefined)[];
 }
 
+interface Resolve {
+  readonly log: LogNumber;
+  readonly base: (channel: string) => UnitBase;
+}
+
+/** What the entries of one change share. */
+interface Shown {
+  readonly id: DocId | undefined;
+  readonly document: PackedDocument | undefined;
+  readonly body: Buffer | undefined;
+  readonly key: string;
+}
+
+const nothingShown: Shown = { id: undefined, document: undefined, body: undefined, key: "" };
+const empty = Buffer.alloc(0);
+
 class BlockDecoder {
-  readonly #bytes: Uint8Array;
-  readonly #reader: ByteReader;
-  readonly #resolve: { log: LogNumber; base: (channel: string) => UnitBase } | undefined;
-  readonly #names: string[] = [];
-  readonly #channels: OpenChannel[] = [];
+  readonly #scanner: BlockScanner;
+  readonly #resolve: Resolve | undefined;
+  readonly #log: LogNumber;
+  readonly #open: OpenChannel[] = [];
   readonly #unitChannels = new Map<string, UnitChannel>();
-  readonly #steps: UnitStep[] = [];
+  readonly #documents = new Map<DocId, number>();
+  readonly #truncated = new Set<string>();
   readonly #schemas: TableSchema[] = [];
   readonly #positions = new Map<string, { generation: number; position: string }>();
   readonly #hiding = new Map<string, number>();
-  #log = 0;
-  #index = 0;
   #parked = 0;
   #parts: { id: string; count: number } | undefined;
 
-  constructor(
-    bytes: Uint8Array,
-    resolve: { log: LogNumber; base: (channel: string) => UnitBase } | undefined,
-  ) {
-    this.#bytes = bytes;
-    this.#reader = new ByteReader(bytes, HeaderAt.format);
+  constructor(scanner: BlockScanner, resolve: Resolve | undefined) {
+    this.#scanner = scanner;
     this.#resolve = resolve;
+    this.#log = resolve?.log ?? scanner.log;
   }
 
   decode(): DecodedBlock {
-    const reader = this.#reader;
-    this.#checkSum();
-    const format = reader.u8();
-    if (format !== BLOCK_FORMAT) throw new DamagedBytes(`block format ${format}`);
-    const kind = reader.u8();
-    if ((kind === BlockKind.part) !== (this.#resolve !== undefined)) {
-      throw new DamagedBytes(`a block of kind ${kind} where another belongs`);
-    }
-    const log = reader.f64();
-    this.#log = this.#resolve?.log ?? log;
-    const at = reader.f64();
-    this.#index = reader.varint();
-    while (!reader.isDone) this.#item(reader.u8());
+    const scanner = this.#scanner;
+    for (let tag = scanner.next(); tag !== undefined; tag = scanner.next()) this.#item(tag);
+    const contents = new Map<string, ChannelContents>();
     const channels = this.#unitChannels;
-    for (const channel of this.#channels) channels.set(channel.name, channel);
+    for (const { place, name, kind } of scanner.channels) {
+      const channel = this.#open[place];
+      if (channel === undefined) continue;
+      const { epoch, from, to, written, counts, entries, keys, documents } = channel;
+      const own: ChannelContents = { entries, keys, documents };
+      contents.set(name, own);
+      channels.set(name, { kind, epoch, from, to, written, counts, contents: () => own });
+    }
     const unit: Unit = {
-      log: this.#log,
-      at,
-      channels,
-      steps: this.#steps,
-      parked: this.#parked,
-      hiding: this.#hiding,
-      bytes: this.#bytes.length,
+      ...{ log: this.#log, at: scanner.at, channels },
+      ...{ documents: this.#documents, truncated: this.#truncated },
+      ...{ parked: this.#parked, hiding: this.#hiding, block: scanner.bytes },
     };
-    return { unit, schemas: this.#schemas, positions: this.#positions, parts: this.#parts };
-  }
-
-  #checkSum(): void {
-    if (this.#bytes.length <= HeaderAt.at) throw new DamagedBytes("shorter than a header");
-    const told = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset, 4).readUInt32LE();
-    const found = crc32(this.#bytes.subarray(HeaderAt.format));
-    if (told !== found) throw new DamagedBytes(`sum ${found} instead of ${told}`);
+    const [schemas, positions] = [this.#schemas, this.#positions];
+    return { unit, contents, schemas, positions, parts: this.#parts };
   }
 
   #item(tag: number): void {
-    const reader = this.#reader;
+    const scanner = this.#scanner;
     switch (tag) {
       case ItemTag.change:
         this.#change();
         return;
-      case ItemTag.truncation: {
-        const prefix = docPrefix(this.#name(), this.#name());
-        this.#steps.push({ kind: "truncation", prefix });
-        this.#bare("t");
+      case ItemTag.truncation:
+        this.#truncation(docPrefix(scanner.rule, scanner.relation));
         return;
-      }
       case ItemTag.gap:
-        this.#bare("g");
+        this.#entries(nothingShown);
         return;
       case ItemTag.counts: {
-        const channel = this.#channel();
-        channel.written = reader.varint();
-        channel.counts = this.#feeds();
+        const channel = this.#opened(scanner.channel());
+        channel.written = scanner.number();
+        channel.counts = scanner.feeds();
         return;
       }
       case ItemTag.hiding:
-        this.#hiding.set(this.#name(), reader.varint());
+        this.#hiding.set(scanner.name(), scanner.number());
         return;
       case ItemTag.schema:
-        this.#schemas.push(JSON.parse(reader.text()) as TableSchema);
+        this.#schemas.push(JSON.parse(scanner.text()) as TableSchema);
         return;
       case ItemTag.position: {
-        const source = reader.text();
-        this.#positions.set(source, { generation: reader.varint(), position: reader.text() });
+        const source = scanner.text();
+        const generation = scanner.number();
+        this.#positions.set(source, { generation, position: scanner.text() });
         return;
       }
       case ItemTag.parked:
-        this.#parked = reader.varint();
+        this.#parked = scanner.number();
         return;
       case ItemTag.unit:
-        this.#parts = { id: reader.text(), count: reader.varint() };
+        this.#parts = { id: scanner.text(), count: scanner.number() };
         return;
       case ItemTag.unitChannel:
         this.#unitChannel();
         return;
       default:
-        throw new DamagedBytes(`item ${tag} at byte ${reader.at}`);
+        throw new DamagedBytes(`an item of kind ${tag}`);
     }
   }
 
   #change(): void {
-    const reader = this.#reader;
-    const flags = reader.u8();
-    let id: DocId | undefined;
-    if ((flags & ChangeFlag.document) !== 0) {
-      const rule = this.#name();
-      const relation = this.#name();
-      id = docIdOf({ rule, relation, identity: reader.text() });
-    }
-    let state: KeptDocument | null = null;
-    let encoded: Uint8Array | undefined;
-    if ((flags & ChangeFlag.state) !== 0) {
-      encoded = reader.bytes();
-      state = readDocument(encoded).document;
-    }
-    const count = reader.varint();
-    for (let at = 0; at < count; at++) this.#entry(id, state);
-    if (id === undefined) return;
-    if (state !== null && state.targets.some(({ serial }) => serial < 0)) {
-      state = resolveTargets(state, (channel) => this.#base(channel));
-      encoded = undefined;
-    }
-    const wasParked = (flags & ChangeFlag.wasParked) !== 0;
-    this.#steps.push({ kind: "document", id, state, encoded, wasParked });
-  }
-
-  #entry(id: DocId | undefined, state: KeptDocument | null): void {
-    const reader = this.#reader;
-    const channel = this.#channel();
-    const code = reader.u8();
-    const op = found(ops, code & ~SHARED_BODY);
-    const table = this.#name();
-    const schema = reader.varint();
-    const isShared = (code & SHARED_BODY) !== 0;
-    if (isShared && state === null) throw new DamagedBytes(`a shared body at byte ${reader.at}`);
-    const body = isShared ? must(state, "state of a shared body").body : reader.bytes();
-    this.#place(channel, { op, table, schema, body });
-    const isRow = showsRow(op);
-    channel.keys.push(channel.kind === "events" ? "" : isRow ? (state?.key ?? "") : textOf(body));
-    channel.documents.push(id);
-  }
-
-  #bare(op: Op): void {
-    const count = this.#reader.varint();
-    for (let at = 0; at < count; at++) {
-      const channel = this.#channel();
-      this.#place(channel, {
-        op,
-        table: this.#name(),
-        schema: this.#reader.varint(),
-        body: empty,
-      });
-      channel.keys.push("");
-      channel.documents.push(undefined);
+    const scanner = this.#scanner;
+    const { hasDocument, documentFrom, documentTo } = scanner;
+    const id = hasDocument
+      ? docPrefix(scanner.rule, scanner.relation) + scanner.identity
+      : undefined;
+    const document =
+      documentTo === 0
+        ? undefined
+        : new PackedDocument(scanner.bytes.subarray(documentFrom, documentTo));
+    const shown = { id, document, body: document?.body, key: document?.key ?? "" };
+    this.#entries(shown);
+    if (id !== undefined) {
+      this.#documents.set(id, document === undefined ? NO_DOCUMENT : documentFrom);
     }
   }
 
-  #place(channel: OpenChannel, entry: Omit<ChannelEntry, "serial" | "log" | "index">): void {
-    channel.to += 1;
-    const { op, table, schema, body } = entry;
-    const index = this.#index++;
-    channel.entries.push({ serial: channel.to, log: this.#log, index, op, table, schema, body });
+  #truncation(prefix: string): void {
+    for (const id of this.#documents.keys()) {
+      if (id.startsWith(prefix)) this.#documents.delete(id);
+    }
+    this.#truncated.add(prefix);
+    this.#entries(nothingShown);
   }
 
-  #base(channel: string): UnitBase {
-    return must(this.#resolve, "a unit for unresolved serials").base(channel);
+  #entries(shown: Shown): void {
+    const scanner = this.#scanner;
+    while (scanner.left > 0) {
+      const scanned = scanner.entry();
+      const channel = this.#opened(scanned);
+      const { op, table, schema, index, isShared, bodyFrom, bodyTo } = scanner;
+      const body = isShared ? (shown.body ?? empty) : scanner.bytes.subarray(bodyFrom, bodyTo);
+      channel.to += 1;
+      const log = this.#log;
+      channel.entries.push({ serial: channel.to, log, index, op, table, schema, body });
+      channel.keys.push(
+        scanned.kind === "events" ? "" : showsRow(op) ? shown.key : body.toString("utf8"),
+      );
+      channel.documents.push(shown.id);
+    }
   }
 
-  #channel(): OpenChannel {
-    const id = this.#reader.varint();
-    const known = this.#channels[id];
+  #opened(scanned: ScannedChannel): OpenChannel {
+    const known = this.#open[scanned.place];
     if (known !== undefined) return known;
-    if (id !== this.#channels.length) throw new DamagedBytes(`channel ${id} is not defined`);
-    const name = this.#reader.text();
-    const kind = found(kinds, this.#reader.u8());
-    const told = { epoch: this.#reader.varint(), from: this.#reader.varint() };
-    const base = this.#resolve === undefined ? { epoch: told.epoch, from: 0 } : this.#base(name);
-    const from = base.from + told.from;
+    const base = this.#resolve?.base(scanned.name) ?? { epoch: scanned.epoch, from: 0 };
+    const from = base.from + scanned.begin;
     const channel: OpenChannel = {
-      ...{ name, kind, epoch: base.epoch, from, to: from, written: 0 },
-      ...{ counts: new Map(), entries: [], keys: [], documents: [] },
+      ...{ epoch: base.epoch, from, to: from, written: 0, counts: new Map() },
+      ...{ entries: [], keys: [], documents: [] },
     };
-    this.#channels.push(channel);
+    this.#open[scanned.place] = channel;
     return channel;
   }
 
   #unitChannel(): void {
-    const reader = this.#reader;
-    const name = reader.text();
-    const kind = found(kinds, reader.u8());
+    const scanner = this.#scanner;
+    const name = scanner.text();
     this.#unitChannels.set(name, {
-      kind,
-      epoch: reader.varint(),
-      from: reader.varint(),
-      to: reader.varint(),
-      written: reader.varint(),
-      counts: this.#feeds(),
-      ...{ entries: [], keys: [], documents: [] },
+      kind: scanner.kind(),
+      epoch: scanner.number(),
+      from: scanner.number(),
+      to: scanner.number(),
+      written: scanner.number(),
+      counts: scanner.feeds(),
+      contents: () => NO_CONTENTS,
     });
-  }
-
-  #feeds(): Map<FeedId, number> {
-    const counts = new Map<FeedId, number>();
-    const count = this.#reader.varint();
-    for (let at = 0; at < count; at++) {
-      const feed = feedIdOf(this.#name(), this.#name(), this.#name());
-      counts.set(feed, this.#reader.varint());
-    }
-    return counts;
-  }
-
-  #name(): string {
-    const id = this.#reader.varint();
-    const known = this.#names[id];
-    if (known !== undefined) return known;
-    if (id !== this.#names.length) throw new DamagedBytes(`name ${id} is not defined`);
-    const name = this.#reader.text();
-    this.#names.push(name);
-    return name;
   }
 }
 
-/** A document of a huge unit with the serials that its ordinals became. */
+/** The targets of a document of a huge unit, with the serials that its ordinals became. */
 export function resolveTargets(
-  state: KeptDocument,
+  targets: readonly Target[],
   base: (channel: string) => UnitBase,
-): KeptDocument {
-  const targets = state.targets.map(({ channel, serial }) => ({
+): readonly Target[] {
+  return targets.map(({ channel, serial }) => ({
     channel,
     serial: serial < 0 ? base(channel).from - serial : serial,
   }));
-  return { ...state, targets };
 }
 
-function found<T>(values: readonly T[], at: number): T {
-  const value = values[at];
-  if (value === undefined) throw new DamagedBytes(`number ${at} of ${values.length} choices`);
-  return value;
-}
-
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+/** A document of a huge unit, at the serials that it has once the unit is committed. */
+export function resolved(
+  document: PackedDocument,
+  base: (channel: string) => UnitBase,
+): KeptDocument {
+  const isOpen = document.targets.some(({ serial }) => serial < 0);
+  return isOpen ? document.withTargets(resolveTargets(document.targets, base)) : document;
 }

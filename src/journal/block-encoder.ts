@@ -1,7 +1,7 @@
 /** Writes one block, or one part of a huge unit, while its changes come in (see block-format.ts). */
 import { crc32 } from "node:zlib";
 import { must } from "../base/assert.js";
-import type { KeptDocument } from "../model/document.js";
+import type { DocumentKey, Target } from "../model/document.js";
 import type { Op } from "../model/entry.js";
 import type { SourcePosition } from "../model/position.js";
 import type { ChannelKind, TableSchema } from "../model/table.js";
@@ -17,8 +17,8 @@ import {
 } from "./block-format.js";
 import { ByteWriter } from "./byte-io.js";
 import { writeDocument } from "./document-codec.js";
-import { docKeyOf } from "./document-key.js";
-import type { DocId, FeedId } from "./document-key.js";
+import type { FeedId } from "./document-key.js";
+import type { DocumentState } from "./journal.js";
 
 /** The channel of an entry. */
 export interface EncodedChannel {
@@ -34,17 +34,28 @@ export interface EncodedEntry {
   readonly op: Op;
   readonly table: string;
   readonly schema: number;
-  readonly body: Uint8Array;
+  readonly body: Uint8Array | string;
+}
+
+export interface LeftPlace {
+  readonly channel: EncodedChannel;
+  /** Negative: an ordinal of the huge unit. */
+  readonly serial: number;
 }
 
 export interface EncodedChange {
-  readonly id: DocId | undefined;
-  readonly state: KeptDocument | null;
+  readonly document: DocumentKey | null;
+  readonly state: DocumentState | null;
+  readonly targets: readonly Target[];
+  /** Places in `state` channels that the document has no more. */
+  readonly left: readonly LeftPlace[];
   /** Identity that the row's key shortens, or "". */
   readonly identity: string;
   readonly wasParked: boolean;
-  readonly entries: readonly EncodedEntry[];
 }
+
+/** What `change` returns where no document is kept. */
+export const NO_DOCUMENT = -1;
 
 export interface EncodedUnitChannel extends Omit<EncodedChannel, "begin"> {
   readonly from: number;
@@ -57,8 +68,6 @@ export class BlockEncoder {
   readonly #writer = new ByteWriter();
   readonly #names = new Map<string, number>();
   readonly #channels = new Map<string, number>();
-  /** Documents are written apart first, since their length stands before them. */
-  readonly #document = new ByteWriter();
 
   /** `index` is that of the first entry. */
   constructor(kind: keyof typeof BlockKind, index = 0) {
@@ -74,34 +83,47 @@ export class BlockEncoder {
     return this.#writer.length;
   }
 
-  /** Where the document's bytes stand in the block: `from` equals `to` where there is none. */
-  change(change: EncodedChange): { readonly from: number; readonly to: number } {
-    const { id, state, entries } = change;
+  /** Its `count` entries must follow, each by `entry`. Where the document's bytes begin in the block, or NO_DOCUMENT. */
+  change(change: EncodedChange, count: number): number {
+    const { document, state } = change;
     const writer = this.#writer;
     writer.u8(ItemTag.change);
     writer.u8(
-      (id === undefined ? 0 : ChangeFlag.document) |
+      (document === null ? 0 : ChangeFlag.document) |
         (state === null ? 0 : ChangeFlag.state) |
-        (change.wasParked ? ChangeFlag.wasParked : 0),
+        (change.wasParked ? ChangeFlag.wasParked : 0) |
+        (change.left.length > 0 ? ChangeFlag.left : 0),
     );
-    if (id !== undefined) {
-      const key = docKeyOf(id);
-      this.#name(key.rule);
-      this.#name(key.relation);
-      writer.text(key.identity);
+    if (document !== null) {
+      this.#name(document.rule);
+      this.#name(document.relation);
+      writer.text(document.identity);
     }
-    let to = writer.length;
-    let from = to;
+    let from = NO_DOCUMENT;
     if (state !== null) {
-      this.#document.clear();
-      writeDocument(this.#document, state, change.identity);
-      writer.bytes(this.#document.view());
-      to = writer.length;
-      from = to - this.#document.length;
+      const lengthAt = writer.gap32();
+      from = writer.length;
+      writeDocument(writer, state, change.targets, change.identity);
+      writer.patchU32(lengthAt, writer.length - from);
     }
-    writer.varint(entries.length);
-    for (const entry of entries) this.#entry(entry, state?.body);
-    return { from, to };
+    if (change.left.length > 0) this.#left(change.left);
+    writer.varint(count);
+    return from;
+  }
+
+  entry(entry: EncodedEntry, shared: Uint8Array | string | undefined): void {
+    const writer = this.#writer;
+    const isShared = shared !== undefined && sameBody(shared, entry.body);
+    this.#channel(entry.channel);
+    writer.u8(ops.indexOf(entry.op) | (isShared ? SHARED_BODY : 0));
+    this.#name(entry.table);
+    writer.varint(entry.schema);
+    if (!isShared) writer.bytes(entry.body);
+  }
+
+  /** The document that begins at `from`, as it was written. */
+  document(from: number): Buffer {
+    return documentAt(this.#writer.view(), from);
   }
 
   truncation(rule: string, relation: string, entries: readonly EncodedEntry[]): void {
@@ -173,14 +195,13 @@ export class BlockEncoder {
     return bytes;
   }
 
-  #entry(entry: EncodedEntry, shared: Uint8Array | undefined): void {
-    const writer = this.#writer;
-    const isShared = shared !== undefined && sameBytes(shared, entry.body);
-    this.#channel(entry.channel);
-    writer.u8(ops.indexOf(entry.op) | (isShared ? SHARED_BODY : 0));
-    this.#name(entry.table);
-    writer.varint(entry.schema);
-    if (!isShared) writer.bytes(entry.body);
+  #left(left: readonly LeftPlace[]): void {
+    this.#writer.varint(left.length);
+    for (const { channel, serial } of left) {
+      this.#channel(channel);
+      this.#writer.u8(serial < 0 ? 1 : 0);
+      this.#writer.varint(Math.abs(serial));
+    }
   }
 
   #bare(entries: readonly EncodedEntry[]): void {
@@ -229,6 +250,22 @@ export class BlockEncoder {
   }
 }
 
+/** The document of a block that begins at `from`. */
+export function documentAt(block: Buffer, from: number): Buffer {
+  return block.subarray(from, from + block.readUInt32LE(from - 4));
+}
+
 export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
   return one === other || (one.length === other.length && Buffer.compare(one, other) === 0);
+}
+
+/** Each as text or as UTF-8 bytes. */
+export function sameBody(one: Uint8Array | string, other: Uint8Array | string): boolean {
+  if (one === other) return true;
+  if (typeof one === "string" && typeof other === "string") return false;
+  return sameBytes(bytesOf(one), bytesOf(other));
+}
+
+function bytesOf(body: Uint8Array | string): Uint8Array {
+  return typeof body === "string" ? Buffer.from(body, "utf8") : body;
 }

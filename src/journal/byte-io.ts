@@ -9,6 +9,9 @@ const FIRST_BYTES = 4096;
 /** Longest text whose UTF-8 form surely fits a one-byte length (three bytes per UTF-16 unit). */
 const SHORT_TEXT_MAX = 42;
 
+/** Below it a loop over ASCII is faster than a call out of JavaScript. */
+const LOOP_TEXT_MAX = 24;
+
 /** The bytes are not what their writer wrote. Callers turn it into an error that says where. */
 export class DamagedBytes extends Error {
   override readonly name = "DamagedBytes";
@@ -49,24 +52,45 @@ export class ByteWriter {
   }
 
   text(value: string): void {
-    if (value.length <= SHORT_TEXT_MAX) {
-      this.#reserve(1 + 3 * SHORT_TEXT_MAX);
-      const size = this.#buffer.write(value, this.#length + 1, "utf8");
-      this.#buffer[this.#length] = size;
-      this.#length += 1 + size;
+    const { length } = value;
+    if (length > SHORT_TEXT_MAX) {
+      this.varint(Buffer.byteLength(value, "utf8"));
+      this.raw(value);
       return;
     }
-    const size = Buffer.byteLength(value, "utf8");
-    this.varint(size);
-    this.#reserve(size);
-    this.#length += this.#buffer.write(value, this.#length, "utf8");
+    this.#reserve(1 + 3 * SHORT_TEXT_MAX);
+    const at = this.#length + 1;
+    const size = this.#ascii(value, at) ? length : this.#buffer.write(value, at, "utf8");
+    this.#buffer[this.#length] = size;
+    this.#length = at + size;
   }
 
-  bytes(value: Uint8Array): void {
-    this.varint(value.length);
+  /** Without a length before it. */
+  raw(value: Uint8Array | string): void {
+    if (typeof value === "string") {
+      this.#reserve(value.length * 3);
+      this.#length += this.#buffer.write(value, this.#length, "utf8");
+      return;
+    }
     this.#reserve(value.length);
     this.#buffer.set(value, this.#length);
     this.#length += value.length;
+  }
+
+  /** Room for a `u32` that is known later; where it stands. */
+  gap32(): number {
+    this.#reserve(4);
+    this.#length += 4;
+    return this.#length - 4;
+  }
+
+  patchU32(at: number, value: number): void {
+    this.#buffer.writeUInt32LE(value, at);
+  }
+
+  bytes(value: Uint8Array | string): void {
+    this.varint(typeof value === "string" ? Buffer.byteLength(value, "utf8") : value.length);
+    this.raw(value);
   }
 
   /** Overwrites what stands at `at`. */
@@ -89,6 +113,18 @@ export class ByteWriter {
   /** Begins again in the same memory. */
   clear(): void {
     this.#length = 0;
+  }
+
+  /** Whether the text was short and plain, and now stands at `at`. */
+  #ascii(value: string, at: number): boolean {
+    if (value.length > LOOP_TEXT_MAX) return false;
+    const buffer = this.#buffer;
+    for (let n = 0; n < value.length; n += 1) {
+      const code = value.charCodeAt(n);
+      if (code > 0x7f) return false;
+      buffer[at + n] = code;
+    }
+    return true;
   }
 
   #reserve(size: number): void {
@@ -131,7 +167,17 @@ export class ByteReader {
     return this.#buffer.readDoubleLE(from);
   }
 
+  u32(): number {
+    const from = this.#take(4);
+    return this.#buffer.readUInt32LE(from);
+  }
+
   varint(): number {
+    const first = this.#buffer[this.#at];
+    if (first !== undefined && first < 0x80) {
+      this.#at += 1;
+      return first;
+    }
     let value = 0;
     let scale = 1;
     for (let count = 0; count < 8; count++) {
@@ -150,6 +196,21 @@ export class ByteReader {
     const size = this.varint();
     const from = this.#take(size);
     return this.#buffer.toString("utf8", from, from + size);
+  }
+
+  /** Goes past a text or byte string. */
+  skip(): void {
+    this.#take(this.varint());
+  }
+
+  /** Goes past `size` bytes. */
+  pass(size: number): void {
+    this.#take(size);
+  }
+
+  /** What stands between two places. */
+  slice(from: number, to: number): Buffer {
+    return this.#buffer.subarray(from, to);
   }
 
   /** A view into the bytes that are read. */

@@ -28,6 +28,8 @@ export function isCut(text: string): boolean {
 
 /** Rule and relation whole, the identity as `keyText`. */
 export function docRowKey(id: DocId): Buffer {
+  // Nearly all: whatever its parts are, they are short enough.
+  if (id.length * 3 <= KEY_TEXT_BYTES_MAX) return Buffer.from(id, "utf8");
   const prefix = prefixOfDoc(id);
   const identity = id.slice(prefix.length);
   const whole = Buffer.from(isCut(identity) ? prefix : id, "utf8");

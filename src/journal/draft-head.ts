@@ -1,9 +1,8 @@
 /** One channel as a draft sees and changes it: its serial, and what the changes did to its feeders. */
 import { assert } from "../base/assert.js";
-import type { ChannelEntry } from "../model/entry.js";
 import type { ChannelKind } from "../model/table.js";
 import { feedTable } from "./document-key.js";
-import type { DocId, FeedId } from "./document-key.js";
+import type { FeedId } from "./document-key.js";
 import type { HeadState } from "./head-state.js";
 import { withCounts } from "./head-state.js";
 
@@ -24,9 +23,6 @@ export class DraftHead {
   begin: number;
   /** Bytes that the unit adds to an `events` channel. */
   added = 0;
-  entries: ChannelEntry[] = [];
-  keys: string[] = [];
-  documents: (DocId | undefined)[] = [];
   #base: HeadState | undefined;
   #changes: Map<FeedId, CountChange> | undefined;
 

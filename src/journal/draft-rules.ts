@@ -1,8 +1,8 @@
 /** What one change may say, checked where it comes in: the read side trusts it from there on. */
-import { assert } from "../base/assert.js";
+import { InvariantError } from "../base/errors.js";
 import type { KeptDocument } from "../model/document.js";
 import type { ChannelKind } from "../model/table.js";
-import { sameBytes } from "./block-encoder.js";
+import { sameBody } from "./block-encoder.js";
 import { showsRow } from "./block-format.js";
 import type { DocumentChange, DraftEntry } from "./journal.js";
 
@@ -35,30 +35,32 @@ export function withRepairs(
 /** Keys of rows hold the table's name beside the channel's and a key. */
 const TABLE_CHARACTERS_MAX = 100;
 
-/** The key of the entry's row in a `state` channel; "" where it has none. */
-export function checkEntry(entry: DraftEntry, change: DocumentChange, kind: ChannelKind): string {
+/** Throws where the read side could not trust the entry. */
+export function checkEntry(entry: DraftEntry, change: DocumentChange, kind: ChannelKind): void {
   const { channel, op, table, body } = entry;
-  assert(table.length <= TABLE_CHARACTERS_MAX, () => `the name of table ${table} is too long`);
-  assert(entry.kind === kind, () => `channel ${channel} is of kind ${kind}, not ${entry.kind}`);
-  assert(op !== "t" && op !== "g", () => `an entry "${op}" of ${channel} comes from its own call`);
-  if (kind === "events") return "";
-  if (!showsRow(op)) {
-    return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
-  }
+  if (table.length > TABLE_CHARACTERS_MAX) refuse(`the name of table ${table} is too long`);
+  if (entry.kind !== kind) refuse(`channel ${channel} is of kind ${kind}, not ${entry.kind}`);
+  if (op === "t" || op === "g") refuse(`an entry "${op}" of ${channel} comes from its own call`);
+  if (kind === "events" || !showsRow(op)) return;
   const { state } = change;
-  const isKept = change.document !== null && state !== null;
-  assert(isKept && state.channels.includes(channel), () => {
-    return `an entry "${op}" of ${channel} shows a document that is not kept there`;
-  });
-  assert(sameBytes(state.body, body), () => `an entry "${op}" of ${channel} has another body`);
-  return state.key;
+  if (change.document === null || state?.channels.includes(channel) !== true) {
+    refuse(`an entry "${op}" of ${channel} shows a document that is not kept there`);
+  }
+  if (!sameBody(state.body, body)) refuse(`an entry "${op}" of ${channel} has another body`);
+}
+
+function refuse(what: string): never {
+  throw new InvariantError(what);
 }
 
 /** Whether a document feeds the same table of the same channels. */
-export function standAlike(old: KeptDocument, now: KeptDocument): boolean {
+export function standAlike(
+  old: Pick<KeptDocument, "table" | "targets">,
+  now: Pick<KeptDocument, "table" | "targets">,
+): boolean {
   return (
-    old.table === now.table &&
     old.targets.length === now.targets.length &&
-    old.targets.every(({ channel }, at) => channel === now.targets[at]?.channel)
+    old.targets.every(({ channel }, at) => channel === now.targets[at]?.channel) &&
+    old.table === now.table
   );
 }

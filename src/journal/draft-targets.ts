@@ -2,7 +2,7 @@
 import { assert } from "../base/assert.js";
 import type { KeptDocument, Target } from "../model/document.js";
 import type { ChannelKind } from "../model/table.js";
-import { sameBytes } from "./block-encoder.js";
+import { sameBody } from "./block-encoder.js";
 import { showsRow } from "./block-format.js";
 import type { DocumentChange, DraftEntry } from "./journal.js";
 
@@ -15,24 +15,24 @@ export interface Numbering {
 type State = NonNullable<DocumentChange["state"]>;
 
 /** `entries` are those of the change, all of them placed just now. */
-export function keptWith(
+export function targetsOf(
   state: State,
   entries: readonly DraftEntry[],
   old: KeptDocument | undefined,
   numbering: Numbering,
-): KeptDocument {
+): readonly Target[] {
   const [only] = entries;
   // Nearly all: one row in one channel.
   if (entries.length === 1 && state.channels.length === 1 && only !== undefined) {
     const { channel, kind, op } = only;
     if (showsRow(op) && channel === state.channels[0]) {
-      return keptAt(state, [{ channel, serial: numbering.serialOf(channel, kind) }]);
+      return [{ channel, serial: numbering.serialOf(channel, kind) }];
     }
   }
-  return keptAt(state, targetsOf(state, entries, old, numbering));
+  return numbered(state, entries, old, numbering);
 }
 
-function targetsOf(
+function numbered(
   state: State,
   entries: readonly DraftEntry[],
   old: KeptDocument | undefined,
@@ -59,7 +59,7 @@ function targetsOf(
   for (const channel of state.channels) {
     const serial = serials.get(channel);
     if (!rows.has(channel) && kindOf(channel) === "state") {
-      const isSame = old?.key === state.key && sameBytes(old.body, state.body);
+      const isSame = old?.key === state.key && sameBody(old.body, state.body);
       assert(serial !== undefined && isSame, () => {
         return `a document enters or changes in channel ${channel} without an entry there`;
       });
@@ -67,25 +67,4 @@ function targetsOf(
     targets.push({ channel, serial: serial ?? 0 });
   }
   return targets;
-}
-
-/** Spelled out: it runs per row, and V8 copies objects with `...` several times slower. */
-function keptAt(
-  state: NonNullable<DocumentChange["state"]>,
-  targets: readonly Target[],
-): KeptDocument {
-  const { body, key, table, schema, hidden, pending, leaf, copy, ruleVersion, parked } = state;
-  return {
-    body,
-    key,
-    table,
-    schema,
-    hidden,
-    pending,
-    targets,
-    leaf,
-    copy,
-    ruleVersion,
-    parked,
-  };
 }

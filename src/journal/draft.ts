@@ -7,22 +7,22 @@
  * serials that documents keep are negative ordinals.
  */
 import { assert } from "../base/assert.js";
-import type { DocumentKey, KeptDocument } from "../model/document.js";
+import type { DocumentKey, KeptDocument, Target } from "../model/document.js";
 import type { ChannelKind } from "../model/table.js";
-import { BlockEncoder } from "./block-encoder.js";
-import type { EncodedEntry } from "./block-encoder.js";
+import { BlockEncoder, NO_DOCUMENT } from "./block-encoder.js";
+import type { EncodedEntry, LeftPlace } from "./block-encoder.js";
+import { PackedDocument } from "./document-codec.js";
 import { docIdOf, docPrefix, feedIdOf, feedTable, prefixOfDoc } from "./document-key.js";
-import type { DocId } from "./document-key.js";
+import type { DocId, FeedId } from "./document-key.js";
 import { DraftHead } from "./draft-head.js";
 import { checkEntry, standAlike, withRepairs } from "./draft-rules.js";
-import { keptWith } from "./draft-targets.js";
+import { targetsOf } from "./draft-targets.js";
 import type { Numbering } from "./draft-targets.js";
 import { epochOf } from "./head-state.js";
 import type { HeadState } from "./head-state.js";
 import type { BlockDraft, DocumentChange, DraftEntry } from "./journal.js";
 import type { SpilledDocuments } from "./spilled-documents.js";
-import { SLICE_ROWS, turnOfLoop } from "./turn.js";
-import type { DocumentStep, TruncationStep, UnitStep } from "./unit.js";
+import { turnOfLoop } from "./turn.js";
 
 /** What a draft sees of everything that was appended before it. */
 export interface DraftBase {
@@ -39,12 +39,19 @@ export interface DraftBase {
   longIdentity(id: DocId): string;
 }
 
-const empty = new Uint8Array(0);
+/** What `take` hands over. */
+export interface TakenBlock {
+  readonly block: Buffer;
+  /** Where the newest state of each document begins in the block; NO_DOCUMENT where it is gone. */
+  readonly documents: ReadonlyMap<DocId, number>;
+}
 
-/** Where its bytes stand in the block. */
-interface PlacedStep extends DocumentStep {
-  readonly from: number;
-  readonly to: number;
+const NOTHING_LEFT: readonly LeftPlace[] = [];
+
+interface Written {
+  readonly old: KeptDocument | undefined;
+  readonly id: DocId | undefined;
+  readonly targets: readonly Target[];
 }
 
 export class Draft implements BlockDraft {
@@ -52,13 +59,20 @@ export class Draft implements BlockDraft {
   readonly #spilled: SpilledDocuments | undefined;
   readonly #log: () => number;
   readonly #heads = new Map<string, DraftHead>();
-  readonly #prepared = new Map<DocId, KeptDocument | undefined>();
   readonly #truncated = new Set<string>();
   /** Documents that the unit parked (true) or un-parked. */
   readonly #parked = new Map<DocId, boolean>();
   #encoder: BlockEncoder;
-  #documents = new Map<DocId, KeptDocument | null>();
-  #steps: (TruncationStep | PlacedStep)[] = [];
+  /** Where the newest state of each document begins in what is written. */
+  #documents = new Map<DocId, number>();
+  /** The document that was looked at last: the next call is most often about it, too. */
+  #seenKey: DocumentKey | undefined;
+  #seenId: DocId = "";
+  #seen: KeptDocument | undefined;
+  /** The feeder that was counted last. */
+  #feed: FeedId = "";
+  #feedKey: DocumentKey | undefined;
+  #feedTable = "";
   #index = 0;
   #parkedDelta = 0;
   #isChanged = false;
@@ -98,19 +112,14 @@ export class Draft implements BlockDraft {
     return this.#parkedDelta;
   }
 
+  /** Everything is looked up without waiting: only the loop goes round. */
   async prepare(keys: readonly DocumentKey[]): Promise<void> {
-    let looked = 0;
-    for (const key of keys) {
-      const id = docIdOf(key);
-      if (this.#prepared.has(id) || this.#documents.has(id)) continue;
-      this.#prepared.set(id, this.#look(id));
-      looked += 1;
-      if (looked % SLICE_ROWS === 0) await turnOfLoop();
-    }
+    if (keys.length > 1) await turnOfLoop();
   }
 
   document(key: DocumentKey): KeptDocument | undefined {
-    return this.#find(docIdOf(key));
+    this.#look(key);
+    return this.#seen;
   }
 
   kindOf(channel: string): ChannelKind | undefined {
@@ -118,34 +127,24 @@ export class Draft implements BlockDraft {
   }
 
   put(change: DocumentChange): void {
-    const id = change.document === null ? undefined : docIdOf(change.document);
-    const old = id === undefined ? undefined : this.#find(id);
-    const state = id === undefined ? null : change.state;
-    const hidingBelow = id === undefined ? 0 : this.#base.hidingBelow(change.document?.rule ?? "");
-    const wanted = withRepairs(change.entries, { old, state, hidingBelow }, (channel) =>
-      this.#kindOf(channel),
-    );
-    const entries = wanted.map((entry) => this.#place(entry, change, id));
-    const document = state === null ? null : keptWith(state, wanted, old, this.#numbering);
-    if (change.document !== null) this.#count(change.document, old, document);
-    const wasParked = old?.parked !== undefined;
-    const identity = id === undefined ? "" : this.#base.longIdentity(id);
-    const span = this.#encoder.change({ id, state: document, identity, wasParked, entries });
-    this.#isChanged = true;
-    if (id === undefined) return;
-    this.#park(id, wasParked, document?.parked !== undefined);
-    this.#documents.set(id, document);
-    const { from, to } = span;
-    // Spelled out, here and below: V8 copies objects with `...` several times slower, and this is per row.
-    this.#steps.push({
-      kind: "document",
-      id,
-      state: document,
-      encoded: undefined,
-      wasParked,
-      from,
-      to,
-    });
+    const { document: key } = change;
+    if (key === null) {
+      for (const entry of change.entries) this.#advance(entry, change);
+      this.#write(change, change.entries, { old: undefined, id: undefined, targets: [] });
+      return;
+    }
+    this.#look(key);
+    const [id, old] = [this.#seenId, this.#seen];
+    this.#seenKey = undefined;
+    const { state } = change;
+    const hidingBelow = this.#base.hidingBelow(key.rule);
+    const wanted = withRepairs(change.entries, { old, state, hidingBelow }, this.#numbering.kindOf);
+    for (const entry of wanted) this.#advance(entry, change);
+    const targets = state === null ? [] : targetsOf(state, wanted, old, this.#numbering);
+    this.#count(key, old, state === null ? undefined : { table: state.table, targets });
+    const from = this.#write(change, wanted, { old, id, targets });
+    this.#park(id, old?.parked !== undefined, state?.parked !== undefined);
+    this.#documents.set(id, from);
   }
 
   async truncate(rule: string, relation: string, table: string, schema: number): Promise<void> {
@@ -167,15 +166,12 @@ export class Draft implements BlockDraft {
     for (const id of this.#documents.keys()) {
       if (id.startsWith(prefix)) this.#documents.delete(id);
     }
-    for (const id of this.#prepared.keys()) {
-      if (id.startsWith(prefix)) this.#prepared.set(id, undefined);
-    }
+    this.#seenKey = undefined;
     for (const id of parked) if (!this.#parked.has(id)) this.#park(id, true, false);
     for (const [id, isParked] of this.#parked) {
       if (isParked && id.startsWith(prefix)) this.#park(id, true, false);
     }
     this.#truncated.add(prefix);
-    this.#steps.push({ kind: "truncation", prefix });
     this.#encoder.truncation(rule, relation, entries);
     this.#isChanged = true;
   }
@@ -201,60 +197,63 @@ export class Draft implements BlockDraft {
     return true;
   }
 
-  /** Hands the block's bytes and steps over. In a huge unit the draft goes on with the next part. */
-  take(finish: (encoder: BlockEncoder) => Buffer): {
-    readonly bytes: Buffer;
-    readonly steps: readonly UnitStep[];
-    readonly documents: ReadonlyMap<DocId, KeptDocument | null>;
-  } {
-    const bytes = finish(this.#encoder);
-    const steps = this.#steps.map((step) => {
-      if (step.kind === "truncation") return step;
-      const { kind, id, state, wasParked, from, to } = step;
-      const encoded = to > from ? bytes.subarray(from, to) : undefined;
-      return { kind, id, state, encoded, wasParked };
-    });
+  /** Hands the block's bytes over. In a huge unit the draft goes on with the next part. */
+  take(finish: (encoder: BlockEncoder) => Buffer): TakenBlock {
+    const block = finish(this.#encoder);
     const documents = this.#documents;
-    for (const id of documents.keys()) this.#prepared.delete(id);
     this.#documents = new Map();
-    this.#steps = [];
+    this.#seenKey = undefined;
     this.#encoder = new BlockEncoder("part", this.#index);
-    for (const head of this.#heads.values()) {
-      if (this.#spilled === undefined) continue;
-      const begin = head.serial;
-      Object.assign(head, { begin, entries: [], keys: [], documents: [] });
+    if (this.#spilled !== undefined) {
+      for (const head of this.#heads.values()) head.begin = head.serial;
     }
-    return { bytes, steps, documents };
+    return { block, documents };
   }
 
   // ------------------------------------------------------------ documents
 
-  #find(id: DocId): KeptDocument | undefined {
-    const own = this.#documents.get(id);
-    if (own !== undefined) return own ?? undefined;
-    if (this.#prepared.has(id)) return this.#prepared.get(id);
-    assert(this.#spilled !== undefined || this.#truncated.has(prefixOfDoc(id)), () => {
-      return `document ${JSON.stringify(id)} was not prepared`;
-    });
-    return this.#look(id);
+  #look(key: DocumentKey): void {
+    const seen = this.#seenKey;
+    if (seen !== undefined && isSame(seen, key)) return;
+    this.#seenKey = key;
+    this.#seenId = docIdOf(key);
+    this.#seen = this.#find(this.#seenId);
   }
 
-  #look(id: DocId): KeptDocument | undefined {
+  #find(id: DocId): KeptDocument | undefined {
+    const from = this.#documents.get(id);
+    if (from === NO_DOCUMENT) return undefined;
+    if (from !== undefined) return new PackedDocument(this.#encoder.document(from));
     const spilled = this.#spilled?.get(id);
     if (spilled !== undefined) return spilled ?? undefined;
-    return this.#truncated.has(prefixOfDoc(id)) ? undefined : this.#base.document(id);
+    const isGone = this.#truncated.size > 0 && this.#truncated.has(prefixOfDoc(id));
+    return isGone ? undefined : this.#base.document(id);
   }
 
-  #count(key: DocumentKey, old: KeptDocument | undefined, now: KeptDocument | null): void {
-    if (old !== undefined && now !== null && standAlike(old, now)) return;
-    for (const { channel } of old?.targets ?? []) {
-      const head = this.#head(channel, this.#kindOf(channel));
-      head.feed(feedIdOf(key.rule, key.relation, old?.table ?? ""), -1);
+  #count(
+    key: DocumentKey,
+    old: KeptDocument | undefined,
+    now: Pick<KeptDocument, "table" | "targets"> | undefined,
+  ): void {
+    if (old !== undefined && now !== undefined && standAlike(old, now)) return;
+    for (const document of [old, now]) {
+      if (document === undefined) continue;
+      const feed = this.#feedOf(key, document.table);
+      for (const { channel } of document.targets) {
+        this.#head(channel, this.#kindOf(channel)).feed(feed, document === now ? 1 : -1);
+      }
     }
-    for (const { channel } of now?.targets ?? []) {
-      const head = this.#head(channel, this.#kindOf(channel));
-      head.feed(feedIdOf(key.rule, key.relation, now?.table ?? ""), 1);
+  }
+
+  #feedOf(key: DocumentKey, table: string): FeedId {
+    const { rule, relation } = key;
+    const last = this.#feedKey;
+    if (last?.rule !== rule || last.relation !== relation || this.#feedTable !== table) {
+      this.#feed = feedIdOf(rule, relation, table);
+      this.#feedKey = key;
+      this.#feedTable = table;
     }
+    return this.#feed;
   }
 
   #park(id: DocId, was: boolean, is: boolean): void {
@@ -265,39 +264,54 @@ export class Draft implements BlockDraft {
 
   // ------------------------------------------------------------ channels
 
-  #place(entry: DraftEntry, change: DocumentChange, id: DocId | undefined): EncodedEntry {
-    const { channel, kind, op, table, schema, body } = entry;
+  /** The entry takes the next serial of its channel. */
+  #advance(entry: DraftEntry, change: DocumentChange): void {
+    const { channel, kind, table, body } = entry;
     const head = this.#head(channel, kind);
-    const key = checkEntry(entry, change, head.kind);
+    checkEntry(entry, change, head.kind);
     head.serial += 1;
-    if (kind === "events") {
-      head.added += body.length;
-      const feeder = change.document ?? change.feeder;
-      assert(feeder !== undefined, () => `an entry of ${channel} without a document or a feeder`);
-      head.feed(feedIdOf(feeder.rule, feeder.relation, table), 0);
+    this.#index += 1;
+    if (kind !== "events") return;
+    head.added += typeof body === "string" ? Buffer.byteLength(body) : body.length;
+    const feeder = change.document ?? change.feeder;
+    assert(feeder !== undefined, () => `an entry of ${channel} without a document or a feeder`);
+    head.feed(feedIdOf(feeder.rule, feeder.relation, table), 0);
+  }
+
+  #write(
+    { document, state }: DocumentChange,
+    entries: readonly DraftEntry[],
+    { old, id, targets }: Written,
+  ): number {
+    const identity = id === undefined ? "" : this.#base.longIdentity(id);
+    const wasParked = old?.parked !== undefined;
+    const kept = document === null ? null : state;
+    const left = old === undefined ? NOTHING_LEFT : this.#leftBy(old, targets);
+    const change = { document, state: kept, targets, left, identity, wasParked };
+    const from = this.#encoder.change(change, entries.length);
+    for (const { channel, kind, op, table, schema, body } of entries) {
+      const head = this.#head(channel, kind);
+      this.#encoder.entry({ channel: head, op, table, schema, body }, kept?.body);
     }
-    this.#keep(head, entry, key, id);
-    return { channel: head, op, table, schema, body };
+    this.#isChanged = true;
+    return from;
+  }
+
+  /** Places in `state` channels that the document had and has no more. */
+  #leftBy(old: KeptDocument, targets: readonly Target[]): LeftPlace[] {
+    const left: LeftPlace[] = [];
+    for (const { channel, serial } of old.targets) {
+      if (serial === 0 || this.#kindOf(channel) !== "state") continue;
+      const stays = targets.some((target) => target.channel === channel && target.serial === serial);
+      if (!stays) left.push({ channel: this.#head(channel, "state"), serial });
+    }
+    return left;
   }
 
   #bare(head: DraftHead, op: "t" | "g", table: string, schema: number): EncodedEntry {
     head.serial += 1;
-    this.#keep(head, { op, table, schema, body: empty }, "", undefined);
-    return { channel: head, op, table, schema, body: empty };
-  }
-
-  #keep(
-    head: DraftHead,
-    entry: Pick<DraftEntry, "op" | "table" | "schema" | "body">,
-    key: string,
-    id: DocId | undefined,
-  ): void {
-    const index = this.#index++;
-    if (this.#spilled !== undefined) return;
-    const { op, table, schema, body } = entry;
-    head.entries.push({ serial: head.serial, log: this.#log(), index, op, table, schema, body });
-    head.keys.push(key);
-    head.documents.push(id);
+    this.#index += 1;
+    return { channel: head, op, table, schema, body: "" };
   }
 
   #kindOf(channel: string): ChannelKind {
@@ -330,4 +344,11 @@ export class Draft implements BlockDraft {
     }
     return fed;
   }
+}
+
+/** The identities of two looks at one document are most often one and the same text. */
+function isSame(one: DocumentKey, other: DocumentKey): boolean {
+  return (
+    one.identity === other.identity && one.relation === other.relation && one.rule === other.rule
+  );
 }

@@ -9,6 +9,8 @@ import type { DraftHead } from "./draft-head.js";
 import { epochOf } from "./head-state.js";
 import type { HeadState } from "./head-state.js";
 import type { LogNumber } from "./journal.js";
+import { LazyContents } from "./lazy-contents.js";
+import { NO_CONTENTS } from "./unit.js";
 import type { Unit, UnitChannel } from "./unit.js";
 
 export interface UnitFacts {
@@ -23,7 +25,6 @@ export interface UnitFacts {
 
 export interface FinishedUnit {
   readonly unit: Unit;
-  readonly bytes: Buffer;
   /** The heads that the unit leaves behind. */
   readonly heads: ReadonlyMap<string, HeadState>;
 }
@@ -32,26 +33,28 @@ export function finishBlock(draft: Draft, facts: UnitFacts): FinishedUnit {
   const channels = new Map<string, UnitChannel>();
   const heads = new Map<string, HeadState>();
   const parked = facts.parkedBefore + draft.parkedDelta;
-  const { bytes, steps } = draft.take((encoder) => {
+  const contents = new LazyContents();
+  const { block, documents } = draft.take((encoder) => {
     for (const head of draft.heads.values()) {
       if (!head.isTouched) continue;
-      const { name, kind, epoch, from, serial: to, entries, keys, documents } = head;
+      const { name, kind, epoch, from, serial: to } = head;
       const counts = head.counts();
       const after = head.after(to, epoch, counts);
       const { written } = after;
       heads.set(name, after);
       channels.set(name, {
-        ...{ kind, epoch, from, to, written },
-        ...{ counts, entries, keys, documents },
+        ...{ kind, epoch, from, to, written, counts },
+        contents: () => contents.of(name),
       });
       if (counts.size > 0 || kind === "events") encoder.counts(head, written, counts);
     }
     writeFacts(encoder, facts, parked);
     return encoder.finish(facts.log, facts.at);
   });
+  contents.block = block;
   const { log, at, hiding } = facts;
-  const unit = { log, at, channels, steps, parked, hiding, bytes: bytes.length };
-  return { unit, bytes, heads };
+  const { truncated } = draft;
+  return { unit: { log, at, channels, documents, truncated, parked, hiding, block }, heads };
 }
 
 /** The commit of a huge unit: its channels get their serials and epochs here. */
@@ -81,15 +84,15 @@ export function finishParts(
     heads.set(name, after);
     channels.set(name, {
       ...{ kind, epoch, from, to, written, counts },
-      ...{ entries: [], keys: [], documents: [] },
+      contents: () => NO_CONTENTS,
     });
     encoder.unitChannel({ name, kind, epoch, from, to, written, counts });
   }
   writeFacts(encoder, facts, parked);
   const { log, at, hiding } = facts;
-  const bytes = encoder.finish(log, at);
-  const unit = { log, at, channels, steps: [], parked, hiding, bytes: bytes.length };
-  return { unit, bytes, heads };
+  const block = encoder.finish(log, at);
+  const nothing = { documents: new Map<string, number>(), truncated: new Set<string>() };
+  return { unit: { log, at, channels, ...nothing, parked, hiding, block }, heads };
 }
 
 /** Between a truncation in a part and the commit, other sources go on: none may have begun to feed the table. */

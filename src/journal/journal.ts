@@ -71,7 +71,7 @@ export interface AppendFacts {
 
 /** Collects one commit unit and assigns serials. Sees what it and everything before it changed. */
 export interface BlockDraft {
-  /** Reads ahead, so that `document` can answer without waiting. Ask for every key before `document` or `put`. */
+  /** Reads ahead where that takes waiting, so that `document` can answer at once. Ask for every key before `document` or `put`. */
   prepare(keys: readonly DocumentKey[]): Promise<void>;
   document(key: DocumentKey): KeptDocument | undefined;
   /** Of a channel that had an entry; undefined where it is still to be born. An entry of the other kind throws. */
@@ -110,8 +110,10 @@ export interface DocumentChange {
 }
 
 /** A KeptDocument before serials: `channels` holds what `targets` will; a channel without an entry in this change keeps its serial. */
-export type DocumentState = Omit<KeptDocument, "targets"> & {
+export type DocumentState = Omit<KeptDocument, "targets" | "body"> & {
   readonly channels: readonly string[];
+  /** As text or as its UTF-8 bytes. */
+  readonly body: Uint8Array | string;
 };
 
 export interface DraftEntry {
@@ -120,7 +122,8 @@ export interface DraftEntry {
   readonly op: Op;
   readonly table: string;
   readonly schema: number;
-  readonly body: Uint8Array;
+  /** As text or as its UTF-8 bytes. Where it is the document's, best the very same value. */
+  readonly body: Uint8Array | string;
 }
 
 export interface ScanRequest {

@@ -5,7 +5,7 @@
 import type { Clock } from "../base/clock.js";
 import type { ChannelEntry } from "../model/entry.js";
 import type { LiveChannel, LiveRange, LogNumber } from "./journal.js";
-import type { Unit } from "./unit.js";
+import type { Unit, UnitChannel } from "./unit.js";
 
 /** The hub takes a range within milliseconds; a pass over many sessions may take some seconds. */
 const AGE_MS_MAX = 30_000;
@@ -39,12 +39,11 @@ export class LiveLog {
   /** `isHuge`: the unit's entries are not in memory. */
   release(unit: Unit, isHuge: boolean): void {
     const channels = new Map<string, LiveChannel>();
-    let bytes = 0;
-    for (const [name, { kind, epoch, from, to, entries }] of unit.channels) {
-      if (to === from) continue;
-      channels.set(name, { kind, epoch, from, to, entries: isHuge ? undefined : entries });
-      bytes += ENTRY_BYTES;
-      for (const { body } of entries) bytes += ENTRY_BYTES + body.length;
+    let bytes = unit.block.length;
+    for (const [name, channel] of unit.channels) {
+      if (channel.to === channel.from) continue;
+      channels.set(name, new LiveUnitChannel(channel, isHuge));
+      bytes += ENTRY_BYTES * (1 + channel.to - channel.from);
     }
     this.#released = unit.log;
     this.#units.push({ log: unit.log, channels, bytes, releasedAt: this.#clock.monotonic() });
@@ -93,5 +92,28 @@ export class LiveLog {
     }
     if (count > 0) this.#units.splice(0, count);
     this.#bytes = bytes;
+  }
+}
+
+/** Its entries are read from the unit when the first session wants them. */
+class LiveUnitChannel implements LiveChannel {
+  readonly kind: LiveChannel["kind"];
+  readonly epoch: number;
+  readonly from: number;
+  readonly to: number;
+  readonly #unit: UnitChannel;
+  readonly #isHuge: boolean;
+
+  constructor(unit: UnitChannel, isHuge: boolean) {
+    this.kind = unit.kind;
+    this.epoch = unit.epoch;
+    this.from = unit.from;
+    this.to = unit.to;
+    this.#unit = unit;
+    this.#isHuge = isHuge;
+  }
+
+  get entries(): readonly ChannelEntry[] | undefined {
+    return this.#isHuge ? undefined : this.#unit.contents().entries;
   }
 }

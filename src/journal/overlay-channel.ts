@@ -38,6 +38,8 @@ export class OverlayChannel {
   readonly epoch: number;
   #from: number;
   #to: number;
+  /** Units whose entries nobody has asked for yet: all behind those that somebody did. */
+  #unread: UnitChannel[] = [];
   readonly #entries: OverlayEntry[] = [];
   readonly #newest = new Map<string, number>();
   readonly #truncated = new Map<string, number>();
@@ -54,17 +56,11 @@ export class OverlayChannel {
   }
 
   add(unit: UnitChannel): void {
-    for (const [at, entry] of unit.entries.entries()) {
-      const row = this.kind === "state" ? rowOf(entry.table, unit.keys[at] ?? "") : "";
-      this.#entries.push({ entry, row, document: unit.documents[at] });
-      if (this.kind === "events") continue;
-      if (entry.op === "t") this.#truncated.set(entry.table, entry.serial);
-      else this.#newest.set(row, entry.serial);
-    }
+    this.#unread.push(unit);
     this.#to = unit.to;
   }
 
-  /** The derived state holds everything up to `serial` now. */
+  /** The derived state holds everything up to `serial`, where a unit ends, now. */
   drop(serial: number): void {
     let count = 0;
     while ((this.#entries[count]?.entry.serial ?? Infinity) <= serial) count += 1;
@@ -72,11 +68,15 @@ export class OverlayChannel {
       if (this.#newest.get(row) === entry.serial) this.#newest.delete(row);
       if (this.#truncated.get(entry.table) === entry.serial) this.#truncated.delete(entry.table);
     }
+    let units = 0;
+    while ((this.#unread[units]?.to ?? Infinity) <= serial) units += 1;
+    if (units > 0) this.#unread.splice(0, units);
     this.#from = Math.max(this.#from, serial);
   }
 
   /** As a view at `log` sees it; the maps are those of now where nothing came since. */
   slice(log: LogNumber): ChannelSlice {
+    this.#readAll();
     const entries = this.#entries;
     const from = this.#from;
     let count = entries.length;
@@ -95,5 +95,21 @@ export class OverlayChannel {
     }
     const to = entries[count - 1]?.entry.serial ?? from;
     return { from, to, entries, count, newest, truncated };
+  }
+  #readAll(): void {
+    if (this.#unread.length === 0) return;
+    for (const unit of this.#unread) this.#read(unit);
+    this.#unread = [];
+  }
+
+  #read(unit: UnitChannel): void {
+    const { entries, keys, documents } = unit.contents();
+    for (const [at, entry] of entries.entries()) {
+      const row = this.kind === "state" ? rowOf(entry.table, keys[at] ?? "") : "";
+      this.#entries.push({ entry, row, document: documents[at] });
+      if (this.kind === "events") continue;
+      if (entry.op === "t") this.#truncated.set(entry.table, entry.serial);
+      else this.#newest.set(row, entry.serial);
+    }
   }
 }

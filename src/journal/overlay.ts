@@ -8,6 +8,8 @@
  */
 import { assert } from "../base/assert.js";
 import type { KeptDocument } from "../model/document.js";
+import { documentAt, NO_DOCUMENT } from "./block-encoder.js";
+import { PackedDocument } from "./document-codec.js";
 import { prefixOfDoc } from "./document-key.js";
 import type { DocId } from "./document-key.js";
 import type { HeadState } from "./head-state.js";
@@ -16,14 +18,15 @@ import { OverlayChannel } from "./overlay-channel.js";
 import type { ChannelSlice } from "./overlay-channel.js";
 import type { Unit } from "./unit.js";
 
-interface DocumentVersion {
-  readonly log: LogNumber;
-  readonly state: KeptDocument | null;
-  before: DocumentVersion | undefined;
+/** A unit, and which units here it superseded, by document: few, since most documents change once in a while. */
+interface Held {
+  readonly unit: Unit;
+  readonly before: Map<DocId, Held>;
 }
 
 export class Overlay {
-  readonly #documents = new Map<DocId, DocumentVersion>();
+  /** By document the newest unit that changed it: its bytes stay in the unit's block. */
+  readonly #documents = new Map<DocId, Held>();
   /** Log numbers of the truncations of each prefix, ascending. */
   readonly #truncations = new Map<string, LogNumber[]>();
   readonly #heads = new Map<string, { log: LogNumber; head: HeadState }>();
@@ -41,28 +44,26 @@ export class Overlay {
   /** The writer sees the unit from now on. A huge unit brings its heads only. */
   install(unit: Unit, heads: ReadonlyMap<string, HeadState>): void {
     const { log } = unit;
-    this.#bytes += unit.bytes;
+    this.#bytes += unit.block.length;
     for (const [channel, head] of heads) this.#heads.set(channel, { log, head });
-    for (const step of unit.steps) {
-      if (step.kind === "document") {
-        const { id, state } = step;
-        const known = this.#documents.get(id);
-        // Of several changes in one unit the last one counts.
-        const before = known?.log === log ? known.before : known;
-        this.#documents.set(id, { log, state, before });
-        continue;
-      }
-      const logs = this.#truncations.get(step.prefix) ?? [];
+    for (const prefix of unit.truncated) {
+      const logs = this.#truncations.get(prefix) ?? [];
       logs.push(log);
-      this.#truncations.set(step.prefix, logs);
-      this.#forget(step.prefix, log);
+      this.#truncations.set(prefix, logs);
+    }
+    const documents = this.#documents;
+    const held: Held = { unit, before: new Map() };
+    for (const id of unit.documents.keys()) {
+      const known = documents.get(id);
+      if (known !== undefined) held.before.set(id, known);
+      documents.set(id, held);
     }
   }
 
   /** Readers see the unit from now on. */
   release(unit: Unit): void {
     for (const [name, unitChannel] of unit.channels) {
-      if (unitChannel.entries.length === 0) continue;
+      if (unitChannel.to === unitChannel.from) continue;
       let channel = this.#channels.get(name);
       if (channel === undefined) {
         channel = new OverlayChannel(unitChannel);
@@ -92,11 +93,11 @@ export class Overlay {
 
   /** As a view at `log` sees it. Null: gone. Undefined: the derived state knows. */
   document(id: DocId, log: LogNumber): KeptDocument | null | undefined {
-    let version = this.#documents.get(id);
-    while (version !== undefined && version.log > log) version = version.before;
-    const truncatedAt = this.#truncatedAt(prefixOfDoc(id), log);
-    // Within one unit, documents from before the truncation were forgotten at install.
-    if (version !== undefined && version.log >= truncatedAt) return version.state;
+    let held = this.#documents.get(id);
+    while (held !== undefined && held.unit.log > log) held = held.before.get(id);
+    const truncatedAt = this.#truncations.size === 0 ? 0 : this.#truncatedAt(prefixOfDoc(id), log);
+    // Within one unit, documents from before the truncation are not among its documents.
+    if (held !== undefined && held.unit.log >= truncatedAt) return stateIn(held.unit, id);
     return truncatedAt > 0 ? null : undefined;
   }
 
@@ -125,44 +126,40 @@ export class Overlay {
 
   #drop(unit: Unit): void {
     const { log } = unit;
-    this.#bytes -= unit.bytes;
+    this.#bytes -= unit.block.length;
     for (const [name, { to }] of unit.channels) {
       if (this.#heads.get(name)?.log === log) this.#heads.delete(name);
       const channel = this.#channels.get(name);
       channel?.drop(to);
       if (channel?.isEmpty === true) this.#channels.delete(name);
     }
-    for (const step of unit.steps) {
-      if (step.kind === "document") this.#dropDocument(step.id, log);
-      else this.#dropTruncation(step.prefix, log);
-    }
+    for (const id of unit.documents.keys()) this.#dropDocument(id, log);
+    for (const prefix of unit.truncated) this.#dropTruncation(prefix, log);
   }
 
   #dropDocument(id: DocId, log: LogNumber): void {
     const newest = this.#documents.get(id);
     if (newest === undefined) return;
-    if (newest.log <= log) {
+    if (newest.unit.log <= log) {
       this.#documents.delete(id);
       return;
     }
-    let version = newest;
-    while (version.before !== undefined && version.before.log > log) version = version.before;
-    version.before = undefined;
+    let held: Held = newest;
+    for (;;) {
+      const before: Held | undefined = held.before.get(id);
+      if (before === undefined) return;
+      if (before.unit.log <= log) {
+        held.before.delete(id);
+        return;
+      }
+      held = before;
+    }
   }
 
   #dropTruncation(prefix: string, log: LogNumber): void {
     const left = (this.#truncations.get(prefix) ?? []).filter((at) => at > log);
     if (left.length === 0) this.#truncations.delete(prefix);
     else this.#truncations.set(prefix, left);
-  }
-
-  /** The unit `log` changed documents and then truncated their relation. */
-  #forget(prefix: string, log: LogNumber): void {
-    for (const [id, version] of this.#documents) {
-      if (version.log !== log || !id.startsWith(prefix)) continue;
-      if (version.before === undefined) this.#documents.delete(id);
-      else this.#documents.set(id, version.before);
-    }
   }
 
   #truncatedAt(prefix: string, log: LogNumber): LogNumber {
@@ -172,4 +169,9 @@ export class Overlay {
     for (const truncated of logs) if (truncated <= log) at = truncated;
     return at;
   }
+}
+
+function stateIn(unit: Unit, id: DocId): KeptDocument | null {
+  const from = unit.documents.get(id) ?? NO_DOCUMENT;
+  return from === NO_DOCUMENT ? null : new PackedDocument(documentAt(unit.block, from));
 }

@@ -2,10 +2,8 @@
 import { assert } from "../base/assert.js";
 import type { DocumentKey, KeptDocument } from "../model/document.js";
 import type { ChannelKind } from "../model/table.js";
-import type { BlockEncoder } from "./block-encoder.js";
-import type { DocId } from "./document-key.js";
 import { Draft } from "./draft.js";
-import type { DraftBase } from "./draft.js";
+import type { DraftBase, TakenBlock } from "./draft.js";
 import type { SpilledDocuments } from "./spilled-documents.js";
 import type { AppendFacts, DocumentChange, LogNumber, PartsDraft } from "./journal.js";
 
@@ -13,11 +11,7 @@ import type { AppendFacts, DocumentChange, LogNumber, PartsDraft } from "./journ
 export interface PartsHome {
   readonly id: string;
   readonly spilled: SpilledDocuments;
-  write(
-    part: number,
-    bytes: Buffer,
-    documents: ReadonlyMap<DocId, KeptDocument | null>,
-  ): Promise<void>;
+  write(part: number, taken: TakenBlock): Promise<void>;
   commit(draft: Draft, parts: number, after: AppendFacts): Promise<LogNumber>;
   discard(): Promise<void>;
 }
@@ -84,8 +78,8 @@ export class SpillingDraft implements PartsDraft {
     const draft = this.#open();
     if (this.#flushed || draft.isEmpty) return;
     this.#phase = "flushing";
-    const { bytes, documents } = draft.take((encoder: BlockEncoder) => encoder.finish(0, 0));
-    await this.#home.write(this.#parts, bytes, documents);
+    const taken = draft.take((encoder) => encoder.finish(0, 0));
+    await this.#home.write(this.#parts, taken);
     this.#parts += 1;
     this.#flushed = true;
     // It may have been discarded meanwhile.

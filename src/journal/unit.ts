@@ -1,8 +1,8 @@
 /**
- * A commit unit in memory, between its append and its write-back: what the block codec reads and writes,
- * what the overlay serves, and what the write-back folds.
+ * A commit unit in memory, between its append and its write-back: the bytes of its block, and what must be
+ * found in them without a search. Its entries are read from the bytes when somebody asks: most units are
+ * written back before anybody did.
  */
-import type { KeptDocument } from "../model/document.js";
 import type { ChannelEntry } from "../model/entry.js";
 import type { ChannelKind } from "../model/table.js";
 import type { DocId, FeedId } from "./document-key.js";
@@ -13,14 +13,16 @@ export interface Unit {
   /** When it was appended, milliseconds since 1970. */
   readonly at: number;
   readonly channels: ReadonlyMap<string, UnitChannel>;
-  /** What became of documents, in order. */
-  readonly steps: readonly UnitStep[];
+  /** Of each document that it changed, where its newest bytes begin in the block; NO_DOCUMENT where it is gone. */
+  readonly documents: ReadonlyMap<DocId, number>;
+  /** Prefixes of documents that went before those in `documents` came. */
+  readonly truncated: ReadonlySet<string>;
   /** Parked documents of the journal after it. */
   readonly parked: number;
   /** Rules whose documents below the version are hidden from this unit on. */
   readonly hiding: ReadonlyMap<string, number>;
-  /** About what it takes in memory. */
-  readonly bytes: number;
+  /** Of a huge unit only its commit. */
+  readonly block: Buffer;
 }
 
 export interface UnitChannel {
@@ -33,6 +35,11 @@ export interface UnitChannel {
   readonly written: number;
   /** Feeders that the unit touched, with their counts after it. */
   readonly counts: ReadonlyMap<FeedId, number>;
+  /** Nothing in the commit of a huge unit: its entries are in its parts. */
+  contents(): ChannelContents;
+}
+
+export interface ChannelContents {
   readonly entries: readonly ChannelEntry[];
   /** For each entry the key of its row (`state` only; "" where it has none). */
   readonly keys: readonly string[];
@@ -40,20 +47,4 @@ export interface UnitChannel {
   readonly documents: readonly (DocId | undefined)[];
 }
 
-export type UnitStep = DocumentStep | TruncationStep;
-
-export interface DocumentStep {
-  readonly kind: "document";
-  readonly id: DocId;
-  /** Null: gone. */
-  readonly state: KeptDocument | null;
-  /** `state` as bytes, where they are at hand. */
-  readonly encoded: Uint8Array | undefined;
-  readonly wasParked: boolean;
-}
-
-/** Every document before it whose id begins with `prefix` is gone. */
-export interface TruncationStep {
-  readonly kind: "truncation";
-  readonly prefix: string;
-}
+export const NO_CONTENTS: ChannelContents = { entries: [], keys: [], documents: [] };

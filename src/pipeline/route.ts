@@ -272,7 +272,7 @@ function routeUnkept(change: RowChange, context: RouteContext): Routed {
     const { channels, body, key } = bound.evaluate(change.values);
     assertKinds(channels, { rule, position, kindOf });
     const op = change.op === "insert" ? "i" : change.op === "update" ? "u" : "d";
-    const shown = { body: op === "d" ? Buffer.from(key) : body, table: bound.table };
+    const shown = { body: op === "d" ? key : body, table: bound.table };
     const entries = channels.map((channel) =>
       rowEntry(channel, op, { ...shown, schema: context.schema }),
     );

@@ -9,13 +9,13 @@ import type { JournalWriter } from "../journal/journal.js";
 import type { CopyRow } from "../connector/connector.js";
 import { must } from "../base/assert.js";
 import type { OpenUnit } from "./committer.js";
-import { spillIfFull } from "./committer.js";
+import { isParts, spillIfFull } from "./committer.js";
 import type { PipelineMetrics } from "./metrics.js";
 import type { Pair } from "./pair.js";
 import type { PipelineSettings } from "./pipeline-settings.js";
 import { isWaiting, routeCopied, routeRow } from "./route.js";
 import type { RouteContext, Routed } from "./route.js";
-import type { SourceRules } from "./source-rules.js";
+import type { Binding, SourceRules } from "./source-rules.js";
 import { Truncation } from "./truncation.js";
 import type { Touched } from "./touched.js";
 
@@ -118,37 +118,43 @@ export class RowWriter {
   }
 
   async #rows(unit: OpenUnit, changes: readonly RowChange[], position: string): Promise<void> {
-    const { rules, settings, touched } = this.#options;
-    const { draft } = unit;
+    const { rules, settings } = this.#options;
     const keys: DocumentKey[] = [];
-    const contexts = new Map<Pair, RouteContext>();
-    const bound = changes.map((change) => {
-      const binding = must(rules.known(change.relation), "a bound relation");
+    const bindings: Binding[] = [];
+    for (const { relation, identity, previous } of changes) {
+      const binding = must(rules.known(relation), "a bound relation");
+      bindings.push(binding);
       for (const pair of binding.pairs) {
-        if (!contexts.has(pair)) contexts.set(pair, this.#context(unit, pair, position));
-        if (change.identity !== null) keys.push(keyOf(pair, change.identity));
-        if (change.previous !== undefined) keys.push(keyOf(pair, change.previous));
+        if (identity !== null) keys.push(keyOf(pair, identity));
+        if (previous !== undefined) keys.push(keyOf(pair, previous));
       }
-      return { change, pairs: binding.pairs };
-    });
-    await draft.prepare(keys);
-    for (const { change, pairs } of bound) {
-      const { identity, previous, relation } = change;
-      if (identity !== null) touched.row(relation.name, identity);
-      if (previous !== undefined) touched.row(relation.name, previous);
-      for (const pair of pairs) {
+    }
+    await unit.draft.prepare(keys);
+    const contexts = new Map<Pair, RouteContext>();
+    for (const [at, change] of changes.entries()) {
+      for (const pair of bindings[at]?.pairs ?? []) {
+        let context = contexts.get(pair);
         // A copy number may have risen within the slice.
-        let context = must(contexts.get(pair), "a context");
-        if (context.copy !== pair.copy) {
+        if (context?.copy !== pair.copy) {
           context = this.#context(unit, pair, position);
           contexts.set(pair, context);
         }
-        const own = identity === null ? undefined : draft.document(keyOf(pair, identity));
-        const before = previous === undefined ? undefined : draft.document(keyOf(pair, previous));
-        this.#put(unit, pair, routeRow(change, { own, previous: before }, context));
+        this.#row(unit, pair, change, context);
       }
     }
     await spillIfFull(unit, settings.blockBytesMax);
+  }
+
+  #row(unit: OpenUnit, pair: Pair, change: RowChange, context: RouteContext): void {
+    const { draft } = unit;
+    const { touched } = this.#options;
+    const { identity, previous: before, relation } = change;
+    if (before !== undefined) touched.row(relation.name, before);
+    const previous = before === undefined ? undefined : draft.document(keyOf(pair, before));
+    if (identity !== null) touched.row(relation.name, identity);
+    // Last, since the change is put next.
+    const own = identity === null ? undefined : draft.document(keyOf(pair, identity));
+    this.#put(unit, pair, routeRow(change, { own, previous }, context));
   }
 
   #put(unit: OpenUnit, pair: Pair, { changes, parked, waits }: Routed): void {
@@ -156,7 +162,10 @@ export class RowWriter {
     for (const change of changes) {
       unit.draft.put(change);
       unit.entries += change.entries.length;
-      if (change.document !== null) this.#truncation.saw(unit, change.document);
+      // Truncations come in huge units only.
+      if (change.document !== null && isParts(unit.draft)) {
+        this.#truncation.saw(unit, change.document);
+      }
     }
     if (parked !== undefined) metrics.parked(source, parked);
     if (waits) pair.waits();

@@ -6,6 +6,7 @@
 import type { KeptDocument } from "../model/document.js";
 import type { Op } from "../model/entry.js";
 import type { ChannelKind } from "../model/table.js";
+import { bodyTextOf } from "../journal/document-codec.js";
 import type { DocumentState, DraftEntry } from "../journal/journal.js";
 
 export interface Before {
@@ -26,9 +27,8 @@ export function removalEntries(
   document: KeptDocument,
   how: { readonly kind: ChannelKind; readonly op: Op },
 ): DraftEntry[] {
-  const { table, schema, key } = document;
+  const { table, schema, key: body } = document;
   const { kind, op } = how;
-  const body = Buffer.from(key);
   return document.targets.map(({ channel }) => ({ channel, kind, op, table, schema, body }));
 }
 
@@ -40,7 +40,7 @@ export function stateEntries(before: Before, state: DocumentState): StateDiffere
   const ownChannels = rowChannels(own, state);
   const previousChannels = rowChannels(previous, state);
   const isSame =
-    own !== undefined && own.schema === state.schema && sameBytes(own.body, state.body);
+    own !== undefined && own.schema === state.schema && isSameBody(own, state.body);
   const { table, schema, body } = state;
   for (const channel of state.channels) {
     const isOwn = ownChannels?.has(channel) === true;
@@ -80,6 +80,8 @@ function rowChannels(
   return new Set(document.targets.map(({ channel }) => channel));
 }
 
-function sameBytes(left: Uint8Array, right: Uint8Array): boolean {
-  return Buffer.compare(left, right) === 0;
+function isSameBody(own: KeptDocument, body: DocumentState["body"]): boolean {
+  return typeof body === "string"
+    ? bodyTextOf(own) === body
+    : Buffer.compare(own.body, body) === 0;
 }

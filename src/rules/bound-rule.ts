@@ -59,8 +59,9 @@ export class TableRule implements BoundRule {
     const row = (): Row => (made ??= this.#parts.environment.row(values));
     const passes = where === undefined || this.#passes(where, row());
     const forms = this.#forms(values, passes, row);
-    const body = Buffer.from(forms.join(","));
-    if (body.length > BODY_BYTES_MAX) throw this.#tooLarge(body.length);
+    const body = joined(forms);
+    // No text takes more than three bytes per character.
+    if (body.length * 3 > BODY_BYTES_MAX) this.#checkSize(body);
     return {
       passes,
       channels: passes ? route(values, row) : NO_CHANNELS,
@@ -157,10 +158,12 @@ export class TableRule implements BoundRule {
     });
   }
 
-  #tooLarge(bytes: number): AppError {
+  #checkSize(body: string): void {
+    const bytes = Buffer.byteLength(body);
+    if (bytes <= BODY_BYTES_MAX) return;
     const { name } = this.rule;
     const message = `rule ${name}: the output of a document of ${this.relation.name} takes ${bytes} bytes`;
-    return new AppError("RULE_BODY_TOO_LARGE", message, { context: { rule: name, bytes } });
+    throw new AppError("RULE_BODY_TOO_LARGE", message, { context: { rule: name, bytes } });
   }
 }
 
@@ -171,4 +174,11 @@ function holdsIdentity(relation: Relation, { key, outputs }: BoundParts): boolea
     if (key.includes(output.column.name)) held.add(relation.columns[output.source]?.name);
   }
   return relation.identity.length > 0 && relation.identity.every((column) => held.has(column));
+}
+
+/** With commas: faster than `join` for the few values of a row. */
+function joined(forms: readonly string[]): string {
+  let text = forms[0] ?? "";
+  for (let at = 1; at < forms.length; at += 1) text += `,${forms[at] ?? ""}`;
+  return text;
 }

@@ -81,7 +81,8 @@ export class ValueMemory {
     const [stamp, absent, ...hidden] = splitFragment(kept.hidden.slice(1, -1));
     if (stamp === undefined || absent === undefined || stamp !== `"${this.#stamp}"`) return filled;
     for (const [at, index] of this.#hidden.entries()) filled[index] ??= hidden[at];
-    const body = splitFragment(decoder.decode(kept.body));
+    const shown = typeof kept.body === "string" ? kept.body : decoder.decode(kept.body);
+    const body = splitFragment(shown);
     for (const [place, { at, source, cast }] of this.#casts.entries()) {
       const told = hidden[this.#hidden.length + place];
       if (filled[source] === undefined) filled[source] = told || cast.restore(body[at] ?? "null");

@@ -52,7 +52,8 @@ export interface BoundRule {
 }
 
 export interface KeptValues {
-  readonly body: Uint8Array;
+  /** As text or as its UTF-8 bytes. */
+  readonly body: Uint8Array | string;
   readonly hidden: string;
 }
 
@@ -61,7 +62,7 @@ export interface RuleOutput {
   readonly passes: boolean;
   /** Without doubles, in the order the rule gave; empty when `where` failed. */
   readonly channels: readonly string[];
-  readonly body: Uint8Array;
+  readonly body: string;
   readonly key: string;
   readonly hidden: string;
 }

@@ -85,6 +85,6 @@ export function product(values: Readonly<Record<string, string>> = {}): string[]
   return products.columns.map(({ name }) => forms[name] ?? "null");
 }
 
-export function text(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+export function text(bytes: Uint8Array | string): string {
+  return Buffer.from(bytes).toString("utf8");
 }

@@ -3,16 +3,16 @@
  * The derived file can be made again from it as long as the blocks above the watermark are here.
  */
 import { AppError, errorText } from "../../base/errors.js";
-import type { KeptDocument } from "../../model/document.js";
 import type { SourcePosition } from "../../model/position.js";
 import type { TableSchema } from "../../model/table.js";
 import { decodeBlock } from "../block-decoder.js";
+import { BlockKind, HeaderAt } from "../block-format.js";
 import type { DecodedBlock } from "../block-decoder.js";
 import { DamagedBytes } from "../byte-io.js";
-import { encodeDocument, readDocument } from "../document-codec.js";
-import type { DocId } from "../document-key.js";
-import { docKeyOf } from "../document-key.js";
-import { docRowKey, isCut } from "../document-order.js";
+import { documentAt, NO_DOCUMENT } from "../block-encoder.js";
+import { readDocument } from "../document-codec.js";
+import { docRowKey } from "../document-order.js";
+import type { TakenBlock } from "../draft.js";
 import type { SpilledDocuments } from "../spilled-documents.js";
 import type { HidingMark } from "../hiding.js";
 import type { Carried } from "../journal-desk.js";
@@ -73,13 +73,34 @@ export class BlocksFile {
     return this.#blocks.bytes();
   }
 
-  /** Undefined where there is no such block. Throws JOURNAL_DAMAGED. */
-  block(log: LogNumber): DecodedBlock | undefined {
-    const bytes = this.#blocks.get(numberKey(log));
-    if (bytes === undefined) return undefined;
+  /** Throws JOURNAL_DAMAGED, also where there is no such block. */
+  block(log: LogNumber): DecodedBlock {
+    const bytes = this.bytes(log);
     const block = this.reading(`block ${log}`, () => decodeBlock(bytes));
     if (block.unit.log === log) return block;
     throw this.damaged(`block ${log}`, `it says that it is block ${block.unit.log}`);
+  }
+
+  /** As it was written; unchecked. Throws JOURNAL_DAMAGED where there is no such block. */
+  bytes(log: LogNumber): Buffer {
+    const bytes = this.#blocks.get(numberKey(log));
+    if (bytes === undefined) throw this.damaged(`block ${log}`, "it is not there");
+    return bytes;
+  }
+
+  /**
+   * The last of the blocks from `from` on that are no commits of huge units and have `bytesMax` together, or the
+   * first alone; `from - 1` where that is such a commit.
+   */
+  runOf(from: LogNumber, last: LogNumber, bytesMax: number): LogNumber {
+    let bytes = 0;
+    for (let log = from; log <= last; log += 1) {
+      const block = this.bytes(log);
+      bytes += block.length;
+      const isOver = bytes > bytesMax && log > from;
+      if (isOver || block[HeaderAt.kind] === BlockKind.commit) return log - 1;
+    }
+    return last;
   }
 
   /** Blocks in order, each as its bytes. */
@@ -93,7 +114,7 @@ export class BlocksFile {
     const first = finished?.unit.log ?? this.last() + 1;
     return this.environment.commit(() => {
       if (finished !== undefined) {
-        this.#blocks.put(numberKey(finished.unit.log), finished.bytes);
+        this.#blocks.put(numberKey(finished.unit.log), finished.unit.block);
       }
       for (const schema of schemas) {
         this.#schemas.put(textKey(`${schema.table}\0${schema.version}`), json(schema));
@@ -183,19 +204,13 @@ export class BlocksFile {
 
   // ------------------------------------------------------------ parts of huge units
 
-  writePart(
-    unit: string,
-    part: number,
-    bytes: Buffer,
-    documents: ReadonlyMap<DocId, KeptDocument | null>,
-  ): Promise<void> {
-    const pending = [...documents].map(([id, document]) => ({
-      key: pendingKey(unit, docRowKey(id)),
-      value: document === null ? GONE : encodePending(id, document),
-    }));
+  writePart(unit: string, part: number, { block, documents }: TakenBlock): Promise<void> {
     return this.environment.commit(() => {
-      this.#parts.put(partKey(unit, part), bytes);
-      for (const { key, value } of pending) this.#pending.put(key, value);
+      this.#parts.put(partKey(unit, part), block);
+      for (const [id, from] of documents) {
+        const value = from === NO_DOCUMENT ? GONE : documentAt(block, from);
+        this.#pending.put(pendingKey(unit, docRowKey(id)), value);
+      }
     });
   }
 
@@ -212,7 +227,7 @@ export class BlocksFile {
         if (value === undefined) return undefined;
         if (value.length === GONE.length) return null;
         return this.reading(`document ${JSON.stringify(id)} of unit ${unit}`, () => {
-          return readDocument(value).document;
+          return readDocument(value);
         });
       },
       forget: (prefix) => this.#removeUnder(this.#pending, pendingKey(unit, textKey(prefix))),
@@ -269,11 +284,6 @@ export class BlocksFile {
     const detail = cause === undefined ? {} : { cause };
     return new AppError("JOURNAL_DAMAGED", `reading ${what} in ${path}: ${found}`, detail);
   }
-}
-
-function encodePending(id: DocId, document: KeptDocument): Buffer {
-  const { identity } = docKeyOf(id);
-  return encodeDocument(document, isCut(identity) ? identity : "");
 }
 
 function json(value: unknown): Buffer {

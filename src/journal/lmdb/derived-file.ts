@@ -19,10 +19,8 @@ export const MetaKey = {
   /** W: everything up to this log number is in the derived tables. */
   watermark: Buffer.from("watermark"),
   parked: Buffer.from("parked"),
-  /** The commit of the huge unit that is being merged, and the next part. */
+  /** The commit of the huge unit that is being merged. */
   merging: Buffer.from("merging"),
-  /** The next part to merge. */
-  mergedParts: Buffer.from("mergedParts"),
 } as const;
 
 export class DerivedFile {
@@ -72,13 +70,14 @@ export class DerivedFile {
   }
 
   decoded(id: DocId, value: Buffer): KeptDocument {
-    return this.reading(`document ${JSON.stringify(id)}`, () => readDocument(value).document);
+    return this.reading(`document ${JSON.stringify(id)}`, () => readDocument(value));
   }
 
   /** The document of a row of `documents`, under its whole id. */
   documentRow({ key, value }: Row): { readonly id: DocId; readonly document: KeptDocument } {
     return this.reading("a row of documents", () => {
-      const { document, identity } = readDocument(value);
+      const document = readDocument(value);
+      const { identity } = document;
       if (identity === "") return { id: key.toString("utf8"), document };
       // The key's identity is cut: only rule and relation count.
       const { rule, relation } = docKeyOf(key.toString("utf8"));

@@ -1,20 +1,13 @@
 /**
  * Brings released units into the derived file, some at a time and one batch after the other, and lets the
- * overlay go of them. The only one who writes the derived file: retention works in its turns.
+ * overlay go of them. The only one who has the derived file written: retention works in its turns.
  */
 import { sleep } from "../../base/abort.js";
 import type { Clock } from "../../base/clock.js";
-import { decodePart } from "../block-decoder.js";
-import { must } from "../../base/assert.js";
 import type { Overlay } from "../overlay.js";
 import type { Unit } from "../unit.js";
-import type { BlocksFile } from "./blocks-file.js";
-import { MetaKey } from "./derived-file.js";
 import type { DerivedFile } from "./derived-file.js";
-import { fold } from "./fold.js";
-import { numberKey } from "./row-keys.js";
-import { RowWrites } from "./row-writes.js";
-import { WriteBack } from "./write-back.js";
+import type { DerivedWriter } from "./derived-writer.js";
 
 /** Units are gathered for a moment: rows that change again meanwhile are written once. */
 const LINGER_MS = 100;
@@ -23,20 +16,14 @@ const LINGER_MS = 100;
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 
 export interface DerivedQueueParts {
-  readonly blocks: BlocksFile;
+  readonly writer: DerivedWriter;
   readonly file: DerivedFile;
   readonly overlay: Overlay;
   readonly clock: Clock;
 }
 
-export interface HugeUnit {
-  readonly unit: Unit;
-  readonly parts: { readonly id: string; readonly count: number };
-}
-
 export class DerivedQueue {
   readonly #parts: DerivedQueueParts;
-  readonly #writeBack: WriteBack;
   readonly #hurry = new AbortController();
   #units: Unit[] = [];
   #bytes = 0;
@@ -47,7 +34,6 @@ export class DerivedQueue {
 
   constructor(parts: DerivedQueueParts) {
     this.#parts = parts;
-    this.#writeBack = new WriteBack(parts.file);
   }
 
   /** Of units that are not in the derived file yet. */
@@ -62,7 +48,7 @@ export class DerivedQueue {
 
   add(unit: Unit): void {
     this.#units.push(unit);
-    this.#bytes += unit.bytes;
+    this.#bytes += unit.block.length;
     if (this.#isDraining) return;
     this.#isDraining = true;
     this.#drain().catch((error: unknown) => {
@@ -85,7 +71,11 @@ export class DerivedQueue {
   /** No more lingering; then `flush`. */
   async end(): Promise<void> {
     this.#hurry.abort();
-    await this.flush();
+    try {
+      await this.flush();
+    } finally {
+      await this.#parts.writer.close();
+    }
   }
 
   /** Alone with the derived file. */
@@ -99,36 +89,12 @@ export class DerivedQueue {
   }
 
   /** A huge unit's parts, once all units before it are written back. Readers are told that views are not whole meanwhile. */
-  async merge({ unit, parts }: HugeUnit): Promise<void> {
+  async merge(unit: Unit): Promise<void> {
+    const { file, overlay, writer } = this.#parts;
     await this.flush();
-    await this.turn(() => this.#merge(unit, parts));
-    this.#parts.overlay.drop(unit);
-  }
-
-  async #merge(unit: Unit, parts: HugeUnit["parts"]): Promise<void> {
-    const { blocks, file } = this.#parts;
-    const { environment, meta } = file;
-    await environment.commit(() => {
-      meta.put(MetaKey.merging, numberKey(unit.log));
-    });
-    const channelOf = (name: string) => must(unit.channels.get(name), `channel ${name} of a unit`);
-    for (let at = 0; at < parts.count; at += 1) {
-      const bytes = blocks.part(parts.id, at);
-      const part = blocks.reading(`part ${at} of unit ${parts.id}`, () =>
-        decodePart(bytes, unit.log, channelOf),
-      );
-      await this.#writeBack.rows(fold([part]), "part");
-    }
-    const writes = new RowWrites(environment);
-    for (const [name, channel] of unit.channels) {
-      const counts = new Map(channel.counts);
-      this.#writeBack.head(name, { ...channel, counts }, "whole", writes);
-      await writes.group();
-    }
-    await writes.end();
-    const { log, at, parked } = unit;
-    await this.#writeBack.finish({ times: [{ log, at }], parked }, log);
-    environment.fresh();
+    await this.turn(() => writer.merge(unit.log));
+    file.environment.fresh();
+    overlay.drop(unit);
   }
 
   async #drain(): Promise<void> {
@@ -148,18 +114,19 @@ export class DerivedQueue {
   }
 
   async #batch(): Promise<void> {
-    const { file, overlay } = this.#parts;
+    const { file, overlay, writer } = this.#parts;
     let bytes = 0;
     let count = 0;
-    for (const unit of this.#units) {
-      if (count > 0 && bytes + unit.bytes > BATCH_BYTES_MAX) break;
-      bytes += unit.bytes;
+    for (const { block } of this.#units) {
+      if (count > 0 && bytes + block.length > BATCH_BYTES_MAX) break;
+      bytes += block.length;
       count += 1;
     }
-    if (count === 0) return;
     const units = this.#units.slice(0, count);
+    const [first, last] = [units[0], units.at(-1)];
+    if (first === undefined || last === undefined) return;
     try {
-      await this.#writeBack.units(fold(units));
+      await writer.units(first.log, last.log);
     } catch (error) {
       this.fail(error);
       throw error;

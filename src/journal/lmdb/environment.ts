@@ -39,6 +39,9 @@ export interface Table {
   /** Inside `commit` only. */
   put(key: Buffer, value: Uint8Array): void;
   remove(key: Buffer): void;
+  /** Inside `commitNow` only. */
+  putNow(key: Buffer, value: Uint8Array): void;
+  removeNow(key: Buffer): void;
 }
 
 export interface EnvironmentOptions {
@@ -110,15 +113,38 @@ export class Environment {
     await this.#settled(fence.put(FENCE_KEY, Buffer.from([1]), this.#term));
   }
 
+  /** What commits of this run carry; hand it to `join` where another thread of the process opens the file. */
+  get term(): number {
+    return this.#term;
+  }
+
+  /** Commits on behalf of the run that took the file over. */
+  join(term: number): void {
+    this.#term = term;
+  }
+
   /** All puts and removes of `work`, in one transaction, durable when it resolves. */
   async commit(work: () => void): Promise<void> {
     const done = await this.#settled(this.#writable().ifVersion(FENCE_KEY, this.#term, work));
-    if (!done) {
-      throw new AppError(
-        "JOURNAL_IN_USE",
-        `writing ${this.path}: another process has taken the journal over`,
-      );
+    if (!done) throw this.#takenOver();
+  }
+
+  /** The same, at once: durable when it returns. For a thread that has nothing else to do. */
+  commitNow(work: () => void): void {
+    const fence = this.#writable();
+    const commit = (): boolean => {
+      if (fence.getEntry(FENCE_KEY)?.version !== this.#term) return false;
+      work();
+      return true;
+    };
+    let isOurs: boolean;
+    try {
+      isOurs = this.#root.transactionSync(commit);
+    } catch (error) {
+      const message = `writing ${this.path}: ${errorText(error)}`;
+      throw new AppError("JOURNAL_WRITE_FAILED", message, { cause: error });
     }
+    if (!isOurs) throw this.#takenOver();
   }
 
   /** The newest state. Must be ended; within one turn of the event loop `fresh` is enough. */
@@ -136,6 +162,11 @@ export class Environment {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     await this.#root.close();
+  }
+
+  #takenOver(): AppError {
+    const message = `writing ${this.path}: another process has taken the journal over`;
+    return new AppError("JOURNAL_IN_USE", message);
   }
 
   #openFence(): Database<Buffer, Buffer> {
@@ -162,6 +193,8 @@ export class Environment {
 interface Writes {
   put(key: Buffer, value: Uint8Array): unknown;
   remove(key: Buffer): unknown;
+  putSync(key: Buffer, value: Uint8Array): unknown;
+  removeSync(key: Buffer): unknown;
 }
 
 class LmdbTable implements Table {
@@ -195,6 +228,14 @@ class LmdbTable implements Table {
 
   remove(key: Buffer): void {
     this.#writes.remove(key);
+  }
+
+  putNow(key: Buffer, value: Uint8Array): void {
+    this.#writes.putSync(key, value);
+  }
+
+  removeNow(key: Buffer): void {
+    this.#writes.removeSync(key);
   }
 }
 

@@ -17,6 +17,9 @@ import { WriterFacts } from "../writer-facts.js";
 import { BlocksFile } from "./blocks-file.js";
 import { DerivedFile, MetaKey } from "./derived-file.js";
 import { DerivedQueue } from "./derived-queue.js";
+import { DerivedThread } from "./derived-thread.js";
+import { BlockWriter } from "./derived-writer.js";
+import type { DerivedWriter } from "./derived-writer.js";
 import { documentPage } from "./document-pages.js";
 import { findFolder, openFolder } from "./journal-folder.js";
 import { LmdbKeep } from "./lmdb-keep.js";
@@ -27,8 +30,8 @@ import type { WriterLock } from "./writer-lock.js";
 
 const GIB = 1024 ** 3;
 
-/** Units that are brought in together at a start. */
-const RECOVERY_UNITS = 200;
+/** Blocks that are brought in together at a start. */
+const RECOVERY_BYTES = 8 * 1024 * 1024;
 
 export interface LmdbJournalOptions {
   readonly folder: string;
@@ -39,6 +42,8 @@ export interface LmdbJournalOptions {
   readonly settings?: Partial<JournalSettings>;
   /** How large each file may become: address space, not disk. */
   readonly mapGib?: number;
+  /** `derived-worker.js` as built: the derived file is then written by a thread of its own, beside the appends. */
+  readonly worker?: URL;
 }
 
 export interface LmdbJournal extends JournalWriter {
@@ -84,9 +89,12 @@ export function readParked(folder: string, mapGib = 64): ParkedDocuments {
   };
 }
 
-interface Opened {
+interface Files {
   readonly blocks: BlocksFile;
   readonly file: DerivedFile;
+}
+
+interface Opened extends Files {
   readonly lock: WriterLock;
 }
 
@@ -98,8 +106,9 @@ async function begin(
   await blocks.environment.takeOver();
   await file.environment.takeOver();
   const overlay = new Overlay();
-  const queue = new DerivedQueue({ blocks, file, overlay, clock });
-  await recover({ blocks, file, queue });
+  await recover({ blocks, file });
+  const writer = await openWriter({ blocks, file }, options);
+  const queue = new DerivedQueue({ writer, file, overlay, clock });
   const log = blocks.last();
   const run = newRun(random);
   await blocks.addRun({ run, first: log + 1 });
@@ -134,8 +143,21 @@ async function begin(
   return Object.assign(desk, { retain: () => retention.enforce() });
 }
 
+async function openWriter(
+  { blocks, file }: Files,
+  { worker, mapGib = 64 }: Pick<LmdbJournalOptions, "worker" | "mapGib">,
+): Promise<DerivedWriter> {
+  if (worker === undefined) return new BlockWriter(blocks, file);
+  const mapBytes = mapGib * GIB;
+  const told = ({ path, term }: BlocksFile["environment"]) => ({ path, term, mapBytes });
+  return DerivedThread.start(worker, {
+    blocks: told(blocks.environment),
+    derived: told(file.environment),
+  });
+}
+
 /** The derived file gets the blocks that it lacks; parts of units that were never committed go. */
-async function recover({ blocks, file, queue }: Omit<Opened, "lock"> & { queue: DerivedQueue }) {
+async function recover({ blocks, file }: Files): Promise<void> {
   const watermark = file.watermark();
   const last = blocks.last();
   const trimmed = blocks.trimmed();
@@ -144,20 +166,16 @@ async function recover({ blocks, file, queue }: Omit<Opened, "lock"> & { queue: 
     const { path } = file.environment;
     throw new AppError("JOURNAL_DAMAGED", `opening ${path}: ${found}`, { context: { path } });
   }
-  let units = 0;
-  for (let log = watermark + 1; log <= last; log += 1) {
-    const block = blocks.block(log);
-    if (block === undefined) throw blocks.damaged(`block ${log}`, "it is not there");
-    const { parts } = block;
-    if (parts !== undefined) {
-      await queue.merge({ unit: block.unit, parts });
-      await blocks.discardUnit(parts.id);
-      continue;
+  const writer = new BlockWriter(blocks, file);
+  for (let from = watermark + 1; from <= last;) {
+    const to = blocks.runOf(from, last, RECOVERY_BYTES);
+    if (to >= from) await writer.units(from, to);
+    else {
+      const { parts } = blocks.block(from);
+      await writer.merge(from);
+      if (parts !== undefined) await blocks.discardUnit(parts.id);
     }
-    queue.add(block.unit);
-    units += 1;
-    if (units % RECOVERY_UNITS === 0) await queue.flush();
+    from = Math.max(from, to) + 1;
   }
-  await queue.flush();
   for (const unit of blocks.units()) await blocks.discardUnit(unit);
 }

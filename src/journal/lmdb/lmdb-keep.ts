@@ -4,6 +4,7 @@ import { docKeyOf, docPrefix } from "../document-key.js";
 import type { DocId } from "../document-key.js";
 import { docIdOf } from "../document-key.js";
 import { isCut } from "../document-order.js";
+import type { TakenBlock } from "../draft.js";
 import type { SpilledDocuments } from "../spilled-documents.js";
 import type { HeadState } from "../head-state.js";
 import type { JournalSettings } from "../journal-settings.js";
@@ -71,6 +72,7 @@ export class LmdbKeep implements JournalKeep {
   }
 
   longIdentity(id: DocId): string {
+    if (!isCut(id)) return "";
     const { identity } = docKeyOf(id);
     return isCut(identity) ? identity : "";
   }
@@ -84,14 +86,14 @@ export class LmdbKeep implements JournalKeep {
   async persist(carried: Carried): Promise<void> {
     await this.#parts.blocks.append(carried);
     const { finished } = carried;
-    if (finished !== undefined) this.#parts.onBlock(finished.unit.log, finished.bytes.length);
+    if (finished !== undefined) this.#parts.onBlock(finished.unit.log, finished.unit.block.length);
   }
 
   async release({ finished, parts, after, schemas }: Carried): Promise<void> {
     const { blocks, overlay, queue, released } = this.#parts;
     const unit = finished?.unit;
     if (unit !== undefined && parts !== undefined) {
-      await queue.merge({ unit, parts });
+      await queue.merge(unit);
       await blocks.discardUnit(parts.id);
     } else if (unit !== undefined) {
       overlay.release(unit);
@@ -106,13 +108,8 @@ export class LmdbKeep implements JournalKeep {
     return this.#parts.blocks.spilled(unit);
   }
 
-  writePart(
-    unit: string,
-    part: number,
-    bytes: Buffer,
-    documents: ReadonlyMap<DocId, KeptDocument | null>,
-  ): Promise<void> {
-    return this.#parts.blocks.writePart(unit, part, bytes, documents);
+  writePart(unit: string, part: number, taken: TakenBlock): Promise<void> {
+    return this.#parts.blocks.writePart(unit, part, taken);
   }
 
   discardParts(unit: string): Promise<void> {

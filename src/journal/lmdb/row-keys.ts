@@ -34,9 +34,15 @@ export function indexSerial(key: Buffer): number {
   return readNumber(key, key.length - NUMBER_BYTES);
 }
 
-/** `channel NUL table NUL key`: where the row's newest serial is kept. */
+/** `channel NUL table NUL key`: where the serial of a row's deletion is kept. */
 export function rowKey(channel: string, table: string, key: string): Buffer {
   return Buffer.concat([Buffer.from(`${channel}\0${table}\0`, "utf8"), keyText(key)]);
+}
+
+/** The same, of `table NUL key`. */
+export function rowKeyOf(channel: string, row: string): Buffer {
+  const end = row.indexOf("\0");
+  return rowKey(channel, row.slice(0, end), row.slice(end + 1));
 }
 
 /** `channel NUL table 0x01`: the serial of the table's last truncation. */

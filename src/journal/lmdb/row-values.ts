@@ -1,16 +1,19 @@
 /** The values of the derived tables (see lmdb-journal.ts for the tables). Varints as in byte-io.ts. */
 import type { ChannelEntry } from "../../model/entry.js";
-import { kinds, ops, showsRow } from "../block-format.js";
+import { kinds, ops } from "../block-format.js";
 import { ByteReader, ByteWriter, DamagedBytes } from "../byte-io.js";
 import { feedIdOf } from "../document-key.js";
 import type { DocId, FeedId } from "../document-key.js";
 import type { HeadState } from "../head-state.js";
+import type { ShownPlace } from "./fold.js";
 
 /** A head as it is kept: the writer's part, and what retention did to the channel. */
 export interface HeadRow extends HeadState {
   readonly floor: number;
   /** Bytes of `written` that are trimmed. */
   readonly trimmed: number;
+  /** A row of the channel was deleted some day: only then its deletion may have to go when it comes back. */
+  readonly hasDeletions: boolean;
 }
 
 /** A row of the channel index. */
@@ -32,19 +35,27 @@ interface IndexPlace {
 /** The op's number carries this bit where the row names a document instead of holding a body. */
 const NAMES_DOCUMENT = 0x80;
 
+/** The kind's number carries this bit where the channel has had deletions. */
+const HAS_DELETIONS = 0x80;
+
 const scratch = new ByteWriter(512);
 
-/** `document`: the row shows it, and holds no body of its own. */
-export function encodeIndexRow(entry: ChannelEntry, document: DocId | undefined): Buffer {
-  const isNamed = document !== undefined && showsRow(entry.op);
+/** A row that shows a document, and holds no body of its own. */
+export function encodeShownRow({ op, log, index, document }: ShownPlace): Buffer {
   scratch.clear();
-  scratch.u8(ops.indexOf(entry.op) | (isNamed ? NAMES_DOCUMENT : 0));
+  scratch.u8(ops.indexOf(op) | NAMES_DOCUMENT);
+  scratch.varint(log);
+  scratch.varint(index);
+  scratch.text(document);
+  return scratch.copy();
+}
+
+/** A row that holds its body. */
+export function encodeEntryRow(entry: ChannelEntry): Buffer {
+  scratch.clear();
+  scratch.u8(ops.indexOf(entry.op));
   scratch.varint(entry.log);
   scratch.varint(entry.index);
-  if (isNamed) {
-    scratch.text(document);
-    return scratch.copy();
-  }
   scratch.text(entry.table);
   scratch.varint(entry.schema);
   scratch.bytes(entry.body);
@@ -69,7 +80,7 @@ export function indexRowLog(value: Buffer): number {
 
 export function encodeHead(head: HeadRow): Buffer {
   scratch.clear();
-  scratch.u8(kinds.indexOf(head.kind));
+  scratch.u8(kinds.indexOf(head.kind) | (head.hasDeletions ? HAS_DELETIONS : 0));
   scratch.varint(head.epoch);
   scratch.varint(head.serial);
   scratch.varint(head.written);
@@ -85,7 +96,9 @@ export function encodeHead(head: HeadRow): Buffer {
 
 export function decodeHead(value: Buffer): HeadRow {
   const reader = new ByteReader(value);
-  const kind = kinds[reader.u8()];
+  const code = reader.u8();
+  const hasDeletions = (code & HAS_DELETIONS) !== 0;
+  const kind = kinds[code & ~HAS_DELETIONS];
   if (kind === undefined) throw new DamagedBytes("the kind of a channel");
   const epoch = reader.varint();
   const serial = reader.varint();
@@ -97,5 +110,5 @@ export function decodeHead(value: Buffer): HeadRow {
     const [rule = "", relation = "", table = ""] = reader.text().split("\0");
     feeds.set(feedIdOf(rule, relation, table), reader.varint());
   }
-  return { kind, epoch, serial, written, floor, trimmed, feeds };
+  return { kind, epoch, serial, written, floor, trimmed, hasDeletions, feeds };
 }

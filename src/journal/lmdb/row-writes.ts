@@ -1,17 +1,5 @@
-/**
- * Collects puts and removes of the derived file and commits them in slices, each a transaction of its own.
- * That is allowed because nobody sees a derived row above the watermark (overlay.ts), and every write sets
- * what holds after the whole batch, so that a batch cut off by a crash is simply written again. Rows that
- * must change together are added under one `group`.
- */
-import { SLICE_ROWS, turnOfLoop } from "../turn.js";
+/** Collects puts and removes of the derived file and carries them out in one transaction. */
 import type { Environment, Table } from "./environment.js";
-
-/** Slices that may wait for the disk while the next one is made. */
-const SLICES_WAITING_MAX = 4;
-
-/** Bytes that close a slice before its rows do. */
-const SLICE_BYTES_MAX = 4 * 1024 * 1024;
 
 interface Write {
   readonly table: Table;
@@ -22,51 +10,51 @@ interface Write {
 
 export class RowWrites {
   readonly #environment: Environment;
-  #slice: Write[] = [];
-  #bytes = 0;
-  #waiting: Promise<void>[] = [];
+  #writes: Write[] = [];
 
   constructor(environment: Environment) {
     this.#environment = environment;
   }
 
+  get count(): number {
+    return this.#writes.length;
+  }
+
   put(table: Table, key: Buffer, value: Uint8Array): void {
-    this.#slice.push({ table, key, value });
-    this.#bytes += value.length;
+    this.#writes.push({ table, key, value });
   }
 
   remove(table: Table, key: Buffer): void {
-    this.#slice.push({ table, key, value: undefined });
+    this.#writes.push({ table, key, value: undefined });
   }
 
-  /** Call between two groups: commits what is collected once it is a slice, and lets the loop go round. */
-  async group(): Promise<void> {
-    if (this.#slice.length < SLICE_ROWS && this.#bytes < SLICE_BYTES_MAX) return;
-    this.#commit();
-    if (this.#waiting.length >= SLICES_WAITING_MAX) await this.#waiting.shift();
-    else await turnOfLoop();
+  /** All of it, in the order in which it was added, durable when it returns. */
+  commit(): void {
+    const writes = this.#take();
+    if (writes.length === 0) return;
+    this.#environment.commitNow(() => {
+      for (const { table, key, value } of writes) {
+        if (value === undefined) table.removeNow(key);
+        else table.putNow(key, value);
+      }
+    });
   }
 
-  /** Everything that was added is durable when it resolves. */
+  /** The same without holding the thread up: durable when it resolves. */
   async end(): Promise<void> {
-    if (this.#slice.length > 0) this.#commit();
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    await Promise.all(waiting);
-  }
-
-  #commit(): void {
-    const slice = this.#slice;
-    this.#slice = [];
-    this.#bytes = 0;
-    const done = this.#environment.commit(() => {
-      for (const { table, key, value } of slice) {
+    const writes = this.#take();
+    if (writes.length === 0) return;
+    await this.#environment.commit(() => {
+      for (const { table, key, value } of writes) {
         if (value === undefined) table.remove(key);
         else table.put(key, value);
       }
     });
-    // Heard again by `group` or `end`; until then it must not count as unheard.
-    done.catch(() => undefined);
-    this.#waiting.push(done);
+  }
+
+  #take(): readonly Write[] {
+    const writes = this.#writes;
+    this.#writes = [];
+    return writes;
   }
 }

@@ -3,35 +3,44 @@
  * the order of their keys, and the watermark last, once all of it is durable.
  */
 import type { ChannelEntry } from "../../model/entry.js";
-import { showsRow } from "../block-format.js";
-import { encodeDocument } from "../document-codec.js";
-import { docKeyOf } from "../document-key.js";
-import type { DocId } from "../document-key.js";
-import { docRowKey, isCut } from "../document-order.js";
+import { readDocument } from "../document-codec.js";
+import { docRowKey } from "../document-order.js";
+import type { FeedId } from "../document-key.js";
 import { withCounts } from "../head-state.js";
-import type { DocumentStep } from "../unit.js";
+import type { Unit } from "../unit.js";
 import type { DerivedFile } from "./derived-file.js";
 import { MetaKey } from "./derived-file.js";
-import type { Folded, FoldedChannel, FoldedEntry } from "./fold.js";
+import type { Fold, FoldedChannel } from "./fold.js";
 import {
+  endOf,
   feedKey,
   indexKey,
   numberKey,
   readNumber,
-  rowKey,
+  rowKeyOf,
   textKey,
   tombstoneKey,
   truncationKey,
 } from "./row-keys.js";
-import { encodeHead, encodeIndexRow } from "./row-values.js";
+import { encodeEntryRow, encodeHead, encodeShownRow } from "./row-values.js";
 import type { HeadRow } from "./row-values.js";
-import type { Row } from "./environment.js";
+import type { Row, Table } from "./environment.js";
 import { RowWrites } from "./row-writes.js";
 
 /** Log numbers get a time at most this often: retention need not be more exact. */
 const TIME_STEP_MS = 60_000;
 
+/** Removals of a truncation that are carried out together. */
+const TRUNCATED_ROWS_MAX = 20_000;
+
 const PRESENT = Buffer.from([1]);
+
+/** `whole`: the units are; `part`: one of a huge unit, which leaves counts alone until the unit is whole. */
+export type Wholeness = "whole" | "part";
+
+type HeadChange = Pick<FoldedChannel, "kind" | "epoch" | "to" | "written" | "deletes"> & {
+  readonly counts: ReadonlyMap<FeedId, number>;
+};
 
 export class WriteBack {
   readonly #file: DerivedFile;
@@ -40,37 +49,48 @@ export class WriteBack {
     this.#file = file;
   }
 
-  /** The units are in the derived file when it resolves, and the watermark says so. */
-  async units(folded: Folded): Promise<void> {
-    await this.rows(folded, "whole");
-    await this.finish(folded, folded.to);
+  /** The units are in the derived file when it returns, and the watermark says so: both or nothing. */
+  units(fold: Fold): void {
+    const writes = this.#rows(fold, "whole");
+    this.#finish(fold, fold.to, writes);
+    writes.commit();
   }
 
-  /** Everything but the watermark. A part of a huge unit leaves counts alone until the unit is whole. */
-  async rows(folded: Folded, heads: "whole" | "part"): Promise<void> {
+  /** Of a part of a huge unit. */
+  part(fold: Fold): void {
+    this.#rows(fold, "part").commit();
+  }
+
+  /** The heads of a huge unit whose parts are all there, and the watermark. */
+  whole({ log, at, parked, channels }: Unit): void {
     this.#file.environment.fresh();
-    await this.#truncate(folded);
     const writes = new RowWrites(this.#file.environment);
-    await this.#documents(folded, writes);
-    for (const name of [...folded.channels.keys()].sort()) {
-      const channel = folded.channels.get(name);
-      if (channel === undefined) continue;
-      if (channel.kind === "events") await this.#events(name, channel.entries, writes);
-      else await this.#state(name, channel, writes);
-      this.head(name, channel, heads, writes);
-      await writes.group();
+    for (const [name, channel] of channels) {
+      this.#head(name, { ...channel, deletes: false }, "whole", writes);
     }
-    await writes.end();
+    this.#finish({ times: [{ log, at }], parked }, log, writes);
+    writes.commit();
+  }
+
+  /** Everything but the watermark. */
+  #rows(fold: Fold, heads: Wholeness): RowWrites {
+    this.#file.environment.fresh();
+    if (fold.truncated.size > 0) this.#truncate(fold);
+    const writes = new RowWrites(this.#file.environment);
+    this.#documents(fold, writes);
+    for (const name of [...fold.channels.keys()].sort()) {
+      const channel = fold.channels.get(name);
+      if (channel === undefined) continue;
+      if (channel.kind === "events") this.#events(name, channel.entries, writes);
+      else this.#state(name, channel, writes);
+      this.#head(name, channel, heads, writes);
+    }
+    return writes;
   }
 
   /** A channel's head and its feeders. */
-  head(
-    name: string,
-    channel: Pick<FoldedChannel, "kind" | "epoch" | "to" | "written" | "counts">,
-    heads: "whole" | "part",
-    writes: RowWrites,
-  ): void {
-    const { kind, epoch, to, written, counts } = channel;
+  #head(name: string, channel: HeadChange, heads: Wholeness, writes: RowWrites): void {
+    const { kind, epoch, to, written, counts, deletes } = channel;
     const before = this.#file.head(name);
     const { floor = 0, trimmed = 0, feeds = new Map<string, number>() } = before ?? {};
     const told =
@@ -78,7 +98,8 @@ export class WriteBack {
         ? { written, feeds: withCounts(feeds, counts, kind) }
         : { written: before?.written ?? 0, feeds };
     const serial = Math.max(to, before?.serial ?? 0);
-    const row: HeadRow = { kind, epoch, serial, floor, trimmed, ...told };
+    const hasDeletions = deletes || before?.hasDeletions === true;
+    const row: HeadRow = { kind, epoch, serial, floor, trimmed, hasDeletions, ...told };
     writes.put(this.#file.heads, textKey(name), encodeHead(row));
     for (const feed of heads === "whole" ? counts.keys() : []) {
       const key = feedKey(feed, name);
@@ -88,115 +109,125 @@ export class WriteBack {
   }
 
   /** The watermark, and what goes with it. */
-  async finish(folded: Pick<Folded, "times" | "parked">, to: number): Promise<void> {
-    const { environment, meta, times } = this.#file;
+  #finish(fold: Pick<Fold, "times" | "parked">, to: number, writes: RowWrites): void {
+    const { meta, times } = this.#file;
     let lastAt = -Infinity;
     for (const { value } of times.range({ reverse: true, limit: 1 })) lastAt = readNumber(value);
-    const steps: { readonly log: number; readonly at: number }[] = [];
-    for (const time of folded.times) {
+    for (const { log, at } of fold.times) {
       // One from before the last: the clock was set back, and goes on from there.
-      if (time.at >= lastAt && time.at < lastAt + TIME_STEP_MS) continue;
-      steps.push(time);
-      lastAt = time.at;
+      if (at >= lastAt && at < lastAt + TIME_STEP_MS) continue;
+      writes.put(times, numberKey(log), numberKey(Math.floor(at)));
+      lastAt = at;
     }
-    await environment.commit(() => {
-      for (const { log, at } of steps) times.put(numberKey(log), numberKey(Math.floor(at)));
-      meta.put(MetaKey.parked, numberKey(folded.parked));
-      meta.put(MetaKey.watermark, numberKey(to));
-      meta.remove(MetaKey.merging);
-      meta.remove(MetaKey.mergedParts);
-    });
+    writes.put(meta, MetaKey.parked, numberKey(fold.parked));
+    writes.put(meta, MetaKey.watermark, numberKey(to));
+    writes.remove(meta, MetaKey.merging);
   }
 
   // ------------------------------------------------------------ documents
 
-  async #documents({ documents }: Folded, writes: RowWrites): Promise<void> {
+  #documents({ documents }: Fold, writes: RowWrites): void {
     for (const id of [...documents.keys()].sort()) {
       const folded = documents.get(id);
       if (folded === undefined) continue;
-      const { step, wasParked } = folded;
+      const { bytes, wasParked, isParked } = folded;
       const key = docRowKey(id);
-      if (step.state === null) writes.remove(this.#file.documents, key);
-      else writes.put(this.#file.documents, key, documentBytes(id, step));
-      if (step.state?.parked !== undefined) writes.put(this.#file.parked, key, PRESENT);
+      if (bytes === undefined) writes.remove(this.#file.documents, key);
+      else writes.put(this.#file.documents, key, bytes);
+      if (isParked) writes.put(this.#file.parked, key, PRESENT);
       else if (wasParked) writes.remove(this.#file.parked, key);
-      await writes.group();
     }
   }
 
-  /** Removes what truncations emptied. Their range is what makes it exact, so it is done and durable first. */
-  async #truncate({ truncated, channels }: Folded): Promise<void> {
+  /**
+   * Removes what truncations emptied, done and durable before anything else, so that it takes bounded memory.
+   * What a write-back that was cut off has already written of the units behind them goes too: it is written again.
+   */
+  #truncate({ truncated, channels }: Fold): void {
     const writes = new RowWrites(this.#file.environment);
     const { documents, parked, index, rows } = this.#file;
     for (const prefix of truncated) {
-      for (const table of [documents, parked]) {
-        const remove = ({ key }: Row): void => {
-          writes.remove(table, key);
-        };
-        await this.#file.eachUnder(table, textKey(prefix), remove, () => writes.group());
-      }
+      this.#empty(documents, textKey(prefix), writes, ({ key, value }) => {
+        writes.remove(documents, key);
+        writes.remove(parked, key);
+        const { targets } = this.#file.reading("a row of documents", () => readDocument(value));
+        for (const { channel, serial } of targets) {
+          if (this.#isState(channel)) writes.remove(index, indexKey(channel, serial));
+        }
+      });
     }
     for (const [name, { truncations }] of channels) {
-      for (const [table, { serial }] of truncations) {
-        const remove = ({ key, value }: Row): void => {
-          const old = readNumber(value);
-          // Rows from after it may be here already, from a write-back that was cut off.
-          if (old >= serial) return;
+      for (const table of truncations.keys()) {
+        this.#empty(rows, textKey(`${name}\0${table}\0`), writes, ({ key, value }) => {
           writes.remove(rows, key);
-          writes.remove(index, indexKey(name, old));
-        };
-        const prefix = textKey(`${name}\0${table}\0`);
-        await this.#file.eachUnder(rows, prefix, remove, () => writes.group());
+          writes.remove(index, indexKey(name, readNumber(value)));
+        });
       }
     }
-    await writes.end();
+    writes.commit();
+    this.#file.environment.fresh();
+  }
+
+  /** `remove` adds to `writes` what goes with each row under `prefix`. */
+  #empty(table: Table, prefix: Buffer, writes: RowWrites, remove: (row: Row) => void): void {
+    for (const row of table.range({ start: prefix, end: endOf(prefix) })) {
+      remove(row);
+      if (writes.count >= TRUNCATED_ROWS_MAX) break;
+    }
+    if (writes.count < TRUNCATED_ROWS_MAX) return;
+    writes.commit();
+    this.#file.environment.fresh();
+    this.#empty(table, prefix, writes, remove);
+  }
+
+  #isState(channel: string): boolean {
+    return this.#file.head(channel)?.kind !== "events";
   }
 
   // ------------------------------------------------------------ channels
 
-  async #events(name: string, entries: readonly ChannelEntry[], writes: RowWrites): Promise<void> {
+  #events(name: string, entries: readonly ChannelEntry[], writes: RowWrites): void {
     for (const entry of entries) {
-      writes.put(this.#file.index, indexKey(name, entry.serial), encodeIndexRow(entry, undefined));
-      await writes.group();
+      writes.put(this.#file.index, indexKey(name, entry.serial), encodeEntryRow(entry));
     }
   }
 
-  async #state(name: string, channel: FoldedChannel, writes: RowWrites): Promise<void> {
+  #state(name: string, channel: FoldedChannel, writes: RowWrites): void {
+    const { index } = this.#file;
+    for (const serial of channel.gone) writes.remove(index, indexKey(name, serial));
+    if (this.#file.head(name)?.hasDeletions === true) this.#comeBack(name, channel, writes);
     for (const [table, entry] of channel.truncations) {
-      this.#place(
-        name,
-        truncationKey(name, table),
-        { entry, key: "", document: undefined },
-        writes,
-      );
+      this.#tombstone(name, truncationKey(name, table), entry, writes);
     }
-    for (const row of [...channel.rows.keys()].sort()) {
-      const folded = channel.rows.get(row);
-      if (folded === undefined) continue;
-      this.#place(name, rowKey(name, folded.entry.table, folded.key), folded, writes);
-      await writes.group();
+    for (const [row, entry] of channel.deleted) {
+      this.#tombstone(name, rowKeyOf(name, row), entry, writes);
+    }
+    for (const [serial, place] of channel.shown) {
+      writes.put(index, indexKey(name, serial), encodeShownRow(place));
     }
   }
 
-  /** Only the newest serial of a row stays in the index. */
-  #place(name: string, key: Buffer, folded: FoldedEntry, writes: RowWrites): void {
-    const { entry, document } = folded;
+  /** Rows that were deleted once and are there again: their deletions go. */
+  #comeBack(name: string, channel: FoldedChannel, writes: RowWrites): void {
+    const { index, rows } = this.#file;
+    for (const row of channel.entered) {
+      const key = rowKeyOf(name, row);
+      const deletedAt = rows.get(key);
+      if (deletedAt === undefined) continue;
+      writes.remove(rows, key);
+      writes.remove(index, indexKey(name, readNumber(deletedAt)));
+    }
+  }
+
+  /** Only the newest deletion of a row, or truncation of a table, stays in the index. */
+  #tombstone(name: string, key: Buffer, entry: ChannelEntry, writes: RowWrites): void {
     const { index, rows, tombstones } = this.#file;
+    const { serial, log } = entry;
     const known = rows.get(key);
     const old = known === undefined ? 0 : readNumber(known);
-    if (old > entry.serial) return;
-    if (old > 0 && old < entry.serial) writes.remove(index, indexKey(name, old));
-    writes.put(rows, key, numberKey(entry.serial));
-    writes.put(index, indexKey(name, entry.serial), encodeIndexRow(entry, document));
-    if (showsRow(entry.op)) return;
-    writes.put(tombstones, tombstoneKey(entry.log, name, entry.serial), PRESENT);
+    if (old > 0 && old !== serial) writes.remove(index, indexKey(name, old));
+    writes.put(rows, key, numberKey(serial));
+    writes.put(index, indexKey(name, serial), encodeEntryRow(entry));
+    writes.put(tombstones, tombstoneKey(log, name, serial), PRESENT);
   }
-}
-
-function documentBytes(id: DocId, step: DocumentStep): Uint8Array {
-  if (step.encoded !== undefined) return step.encoded;
-  const { identity } = docKeyOf(id);
-  const { state } = step;
-  if (state === null) return PRESENT;
-  return encodeDocument(state, isCut(identity) ? identity : "");
 }

@@ -6,6 +6,11 @@ import type { KeptDocument } from "../../model/document.js";
 import type { ChannelEntry } from "../../model/entry.js";
 import type { SourcePosition } from "../../model/position.js";
 import type { TableSchema } from "../../model/table.js";
+import { must } from "../../base/assert.js";
+import { resolved } from "../block-decoder.js";
+import type { UnitBase } from "../block-decoder.js";
+import { documentAt, NO_DOCUMENT } from "../block-encoder.js";
+import { PackedDocument } from "../document-codec.js";
 import { prefixOfDoc } from "../document-key.js";
 import type { DocId } from "../document-key.js";
 import type { HeadState } from "../head-state.js";
@@ -67,26 +72,36 @@ export class MemoryDisk {
     return made;
   }
 
-  apply(unit: Unit, heads: ReadonlyMap<string, HeadState>): void {
+  /** Of a huge unit its parts too, in order. */
+  apply(unit: Unit, heads: ReadonlyMap<string, HeadState>, parts: readonly Unit[]): void {
     for (const [name, head] of heads) this.heads.set(name, head);
-    for (const [name, { entries, keys, documents }] of unit.channels) {
+    for (const piece of [unit, ...parts]) this.#take(piece, unit);
+    this.log = unit.log;
+    this.parked = unit.parked;
+    this.times.push({ log: unit.log, at: unit.at });
+  }
+
+  /** The unit itself, or one of its parts. */
+  #take(piece: Unit, { log, channels }: Unit): void {
+    for (const [name, unitChannel] of piece.channels) {
+      const { entries, keys, documents } = unitChannel.contents();
       const channel = this.channels.get(name) ?? { floor: 0, entries: [] };
       this.channels.set(name, channel);
       for (const [at, entry] of entries.entries()) {
         channel.entries.push({ entry, key: keys[at] ?? "", document: documents[at] });
       }
     }
-    for (const step of unit.steps) {
-      if (step.kind === "document") this.#add(step.id, unit.log, step.state);
-      else {
-        for (const id of this.documents.keys()) {
-          if (prefixOfDoc(id) === step.prefix) this.#add(id, unit.log, null);
-        }
-      }
+    for (const id of this.documents.keys()) {
+      if (piece.truncated.has(prefixOfDoc(id))) this.#add(id, log, null);
     }
-    this.log = unit.log;
-    this.parked = unit.parked;
-    this.times.push({ log: unit.log, at: unit.at });
+    const baseOf = (name: string): UnitBase => must(channels.get(name), `channel ${name}`);
+    for (const [id, from] of piece.documents) {
+      const document =
+        from === NO_DOCUMENT
+          ? null
+          : resolved(new PackedDocument(documentAt(piece.block, from)), baseOf);
+      this.#add(id, log, document);
+    }
   }
 
   /** As it stood at `log`. */

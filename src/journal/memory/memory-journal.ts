@@ -7,12 +7,15 @@ import type { Clock, Random } from "../../base/clock.js";
 import { systemClock, systemRandom } from "../../base/clock.js";
 import type { KeptDocument } from "../../model/document.js";
 import { decodePart } from "../block-decoder.js";
+import type { UnitBase } from "../block-decoder.js";
+import { documentAt, NO_DOCUMENT } from "../block-encoder.js";
 import { showsRow } from "../block-format.js";
 import { docKeyOf, docPrefix, prefixOfDoc } from "../document-key.js";
 import type { DocId } from "../document-key.js";
 import { compareDocRows } from "../document-order.js";
+import { PackedDocument } from "../document-codec.js";
+import type { TakenBlock } from "../draft.js";
 import type { SpilledDocuments } from "../spilled-documents.js";
-import type { FinishedUnit } from "../finish-unit.js";
 import type { HeadState } from "../head-state.js";
 import type { ScannedDocument, ScanRequest } from "../journal.js";
 import { JournalDesk } from "../journal-desk.js";
@@ -112,8 +115,8 @@ class MemoryKeep implements JournalKeep {
       else disk.facts.set(name, value);
     }
     if (finished === undefined) return;
-    const unit = parts === undefined ? finished.unit : this.#whole(finished, parts.id);
-    disk.apply(unit, finished.heads);
+    const { unit, heads } = finished;
+    disk.apply(unit, heads, parts === undefined ? [] : this.#partsOf(unit, parts.id));
   }
 
   async persist(): Promise<void> {
@@ -137,16 +140,14 @@ class MemoryKeep implements JournalKeep {
     };
   }
 
-  async writePart(
-    unit: string,
-    part: number,
-    bytes: Buffer,
-    documents: ReadonlyMap<DocId, KeptDocument | null>,
-  ): Promise<void> {
+  async writePart(unit: string, part: number, { block, documents }: TakenBlock): Promise<void> {
     const parts = must(this.#parts.get(unit), `parts of unit ${unit}`);
     assert(parts.length === part, () => `part ${part} of unit ${unit} after ${parts.length}`);
-    parts.push(bytes);
-    for (const [id, document] of documents) this.#spilled.get(unit)?.set(id, document);
+    parts.push(block);
+    for (const [id, from] of documents) {
+      const document = from === NO_DOCUMENT ? null : new PackedDocument(documentAt(block, from));
+      this.#spilled.get(unit)?.set(id, document);
+    }
   }
 
   async discardParts(unit: string): Promise<void> {
@@ -222,25 +223,12 @@ class MemoryKeep implements JournalKeep {
     });
   }
 
-  /** The unit with the entries of its parts. */
-  #whole(finished: FinishedUnit, id: string): Unit {
-    const { unit } = finished;
-    const channels = new Map([...unit.channels].map(([name, channel]) => [name, { ...channel }]));
-    const steps = [...unit.steps];
-    for (const bytes of this.#parts.get(id) ?? []) {
-      const part = decodePart(bytes, unit.log, (channel) =>
-        must(unit.channels.get(channel), `channel ${channel} of a unit`),
-      );
-      steps.push(...part.steps);
-      for (const [name, { entries, keys, documents }] of part.channels) {
-        const known = must(channels.get(name), `channel ${name} of a unit`);
-        known.entries = [...known.entries, ...entries];
-        known.keys = [...known.keys, ...keys];
-        known.documents = [...known.documents, ...documents];
-      }
-    }
+  #partsOf(unit: Unit, id: string): Unit[] {
+    const baseOf = (channel: string): UnitBase =>
+      must(unit.channels.get(channel), `channel ${channel} of a unit`);
+    const parts = this.#parts.get(id) ?? [];
     this.#parts.delete(id);
     this.#spilled.delete(id);
-    return { ...unit, channels, steps };
+    return parts.map((bytes) => decodePart(bytes, unit.log, baseOf).unit);
   }
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { KeptDocument } from "../../../src/model/document.js";
 import { routeCopied, routeDelete, routeRow } from "../../../src/pipeline/route.js";
 import type { RouteContext, Routed } from "../../../src/pipeline/route.js";
-import { bound, product, products, text } from "../../support/relations.js";
+import { bound, product, products } from "../../support/relations.js";
 
 type Told = Readonly<Record<string, string | undefined>>;
 
@@ -62,7 +62,8 @@ class Rows {
       if (state === null) this.kept.delete(document.identity);
       else {
         const targets = state.channels.map((channel) => ({ channel, serial: 1 }));
-        this.kept.set(document.identity, { ...state, targets });
+        const body = Buffer.from(state.body);
+        this.kept.set(document.identity, { ...state, body, targets });
       }
     }
     return routed;
@@ -75,7 +76,7 @@ function identityOf(values: readonly string[]): string {
 
 function entries({ changes }: Routed): string[] {
   return changes.flatMap((change) =>
-    change.entries.map(({ op, channel, body }) => `${op} ${channel} ${text(body)}`),
+    change.entries.map(({ op, channel, body }) => `${op} ${channel} ${Buffer.from(body).toString()}`),
   );
 }
 

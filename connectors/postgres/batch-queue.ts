@@ -6,8 +6,11 @@
 import { SignalPoint } from "../../src/base/signal-point.js";
 import type { SourceBatch } from "../../src/model/change.js";
 
-/** Enough to keep the pipeline busy while the socket wakes up; more would only be memory. */
-const QUEUE_BYTES_MAX = 2 * 1024 * 1024;
+/**
+ * Enough to keep the pipeline busy while the socket wakes up. More costs time, too: every row that waits is
+ * copied by the young collections that come meanwhile.
+ */
+const QUEUE_BYTES_MAX = 512 * 1024;
 const BATCH_OVERHEAD_BYTES = 300;
 
 export interface SwitchedFlow {

@@ -27,6 +27,7 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: servers,
           testTimeout: PLAIN_TIMEOUT_MS,
+          hookTimeout: PLAIN_TIMEOUT_MS,
         },
       },
       {

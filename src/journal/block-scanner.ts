@@ -6,7 +6,16 @@
 import { crc32 } from "node:zlib";
 import type { Op } from "../model/entry.js";
 import type { ChannelKind } from "../model/table.js";
-import { BLOCK_FORMAT, BlockKind, ChangeFlag, HeaderAt, ItemTag, kinds, ops, SHARED_BODY } from "./block-format.js";
+import {
+  BLOCK_FORMAT,
+  BlockKind,
+  ChangeFlag,
+  HeaderAt,
+  ItemTag,
+  kinds,
+  ops,
+  SHARED_BODY,
+} from "./block-format.js";
 import { ByteReader, DamagedBytes } from "./byte-io.js";
 import { feedIdOf } from "./document-key.js";
 import type { FeedId } from "./document-key.js";

@@ -14,30 +14,15 @@ import type { EncodedEntry, LeftPlace } from "./block-encoder.js";
 import { PackedDocument } from "./document-codec.js";
 import { docIdOf, docPrefix, feedIdOf, feedTable, prefixOfDoc } from "./document-key.js";
 import type { DocId, FeedId } from "./document-key.js";
+import type { DraftBase } from "./draft-base.js";
 import { DraftHead } from "./draft-head.js";
 import { checkEntry, standAlike, withRepairs } from "./draft-rules.js";
 import { targetsOf } from "./draft-targets.js";
 import type { Numbering } from "./draft-targets.js";
 import { epochOf } from "./head-state.js";
-import type { HeadState } from "./head-state.js";
 import type { BlockDraft, DocumentChange, DraftEntry } from "./journal.js";
 import type { SpilledDocuments } from "./spilled-documents.js";
 import { turnOfLoop } from "./turn.js";
-
-/** What a draft sees of everything that was appended before it. */
-export interface DraftBase {
-  head(channel: string): HeadState | undefined;
-  document(id: DocId): KeptDocument | undefined;
-  /** Below this rule version a document of the rule is hidden; 0 where none is. */
-  hidingBelow(rule: string): number;
-  /** Channels that the relations of a rule feed. */
-  fedChannels(rule: string, relation: string | undefined): Promise<readonly string[]>;
-  parkedUnder(prefix: string): Promise<readonly DocId[]>;
-  /** The newest version of a table's schema. */
-  schemaOf(table: string): number;
-  /** The identity, where a row's key has to shorten it; else "". */
-  longIdentity(id: DocId): string;
-}
 
 /** What `take` hands over. */
 export interface TakenBlock {
@@ -302,7 +287,7 @@ export class Draft implements BlockDraft {
     const left: LeftPlace[] = [];
     for (const { channel, serial } of old.targets) {
       if (serial === 0 || this.#kindOf(channel) !== "state") continue;
-      const stays = targets.some((target) => target.channel === channel && target.serial === serial);
+      const stays = targets.some((now) => now.channel === channel && now.serial === serial);
       if (!stays) left.push({ channel: this.#head(channel, "state"), serial });
     }
     return left;

@@ -8,7 +8,7 @@ import type { Clock } from "../base/clock.js";
 import type { SourcePosition } from "../model/position.js";
 import type { TableSchema } from "../model/table.js";
 import { Draft } from "./draft.js";
-import type { DraftBase } from "./draft.js";
+import type { DraftBase } from "./draft-base.js";
 import type { SpilledDocuments } from "./spilled-documents.js";
 import { finishBlock, finishParts } from "./finish-unit.js";
 import type { FinishedUnit, UnitFacts } from "./finish-unit.js";

@@ -3,7 +3,8 @@ import { assert } from "../base/assert.js";
 import type { DocumentKey, KeptDocument } from "../model/document.js";
 import type { ChannelKind } from "../model/table.js";
 import { Draft } from "./draft.js";
-import type { DraftBase, TakenBlock } from "./draft.js";
+import type { TakenBlock } from "./draft.js";
+import type { DraftBase } from "./draft-base.js";
 import type { SpilledDocuments } from "./spilled-documents.js";
 import type { AppendFacts, DocumentChange, LogNumber, PartsDraft } from "./journal.js";
 

@@ -28,10 +28,12 @@ const POINTS: readonly (readonly [point: string, times: number])[] = [
   ["BlocksFile.addRun", 1],
   ["LmdbKeep.release", 40],
   ["DerivedQueue.merge", 6],
-  ["WriteBack.rows", 30],
-  ["WriteBack.finish", 20],
+  ["WriteBack.units", 30],
+  ["WriteBack.part", 12],
+  ["WriteBack.whole", 4],
   ["Retention.enforce", 6],
   ["Environment.commit", 120],
+  ["Environment.commitNow", 60],
 ];
 /** The first kill, so that every other finds something there. */
 const SOME_UNITS = ["LmdbKeep.release", "after", 40] as const;

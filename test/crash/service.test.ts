@@ -26,9 +26,9 @@ const PROGRAM_STEPS: readonly Step[] = [
   ["Notices.release", "in", 40],
   ["SourceIntake.durable", "before", 40],
   ["ChangeStream.acknowledge", "in", 40],
-  ["WriteBack.rows", "after", 8],
-  ["WriteBack.finish", "before", 8],
-  ["WriteBack.finish", "after", 8],
+  ["BlockWriter.units", "before", 8],
+  ["WriteBack.units", "before", 8],
+  ["WriteBack.units", "after", 8],
 ];
 
 /** Inside the store's transactions, between rows and places, and around them. */
@@ -49,6 +49,10 @@ const HUGE_STEPS: readonly (readonly [Step, Step])[] = [
   ],
   [
     ["DerivedQueue.merge", "in", 1],
+    ["store.stage", "after", 1],
+  ],
+  [
+    ["WriteBack.part", "after", 4],
     ["store.stage", "after", 1],
   ],
   [

@@ -16,10 +16,11 @@ import { freePort, pause } from "./postgres-machine.js";
 const built = import.meta.url.includes("/dist/test/") ? "../../src/" : "../../dist/src/";
 const MAIN = fileURLToPath(new URL(`${built}main.js`, import.meta.url));
 
-/** The same with a failpoint in it. */
-const KILLED = fileURLToPath(
-  new URL(`${built.replace("src/", "test/")}crash/service-process.js`, import.meta.url),
-);
+/** Puts a failpoint into it. */
+const FAILPOINT = new URL(
+  `${built.replace("src/", "test/")}crash/service-failpoint.js`,
+  import.meta.url,
+).href;
 
 const READY_MS_MAX = 20_000;
 const STOP_MS_MAX = 15_000;
@@ -102,11 +103,10 @@ ${parts}`,
 
   /** Starts it; `ready` tells when it serves. With a failpoint it ends there. */
   start(kill?: KillPoint): void {
-    const args =
-      kill === undefined
-        ? [MAIN, "run", "-c", this.configFile]
-        : [KILLED, killPointText(kill), this.configFile];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const args = [MAIN, "run", "-c", this.configFile];
+    if (kill !== undefined) args.unshift("--import", FAILPOINT);
+    const env = { ...process.env, CHANGECAST_FAILPOINT: killPointText(kill) };
+    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], env });
     children.add(child);
     this.#child = child;
     const keep = (chunk: Buffer): void => {

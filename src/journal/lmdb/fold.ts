@@ -13,7 +13,14 @@ import { ItemTag, showsRow } from "../block-format.js";
 import { BlockScanner } from "../block-scanner.js";
 import type { ScannedChannel } from "../block-scanner.js";
 import { DamagedBytes } from "../byte-io.js";
-import { documentBodyIn, documentKeyIn, encodeDocument, isParkedDocument, isUnresolved, PackedDocument } from "../document-codec.js";
+import {
+  documentBodyIn,
+  documentKeyIn,
+  encodeDocument,
+  isParkedDocument,
+  isUnresolved,
+  PackedDocument,
+} from "../document-codec.js";
 import { docPrefix } from "../document-key.js";
 import type { DocId, FeedId } from "../document-key.js";
 import type { LogNumber } from "../journal.js";

@@ -89,11 +89,16 @@ ${rules}`);
     return String(row?.["lsn"]);
   }
 
-  /** From the start of the stream until the source is told that everything is durable. */
+  /** From the start of the stream until the source is told that everything is durable; and until `besides`, not timed. */
   async ingest(
     { program, slot }: { readonly program: Program; readonly slot: string },
     end: string,
+    besides: Promise<void> = Promise.resolve(),
   ): Promise<Reading> {
+    let failed: unknown;
+    const done = besides.catch((error: unknown) => {
+      failed = error;
+    });
     program.start();
     const pid = program.pid ?? 0;
     await this.isRead(slot);
@@ -109,9 +114,11 @@ ${rules}`);
       },
     );
     const seconds = (performance.now() - startedAt) / 1_000;
-    const { cpuMs } = usageOf(pid);
+    await done;
+    const { cpuMs, rssAnonMb: after } = usageOf(pid);
     await program.stop();
-    return { seconds, cpuMs: cpuMs - before, rssAnonMb };
+    if (failed !== undefined) throw failed as Error;
+    return { seconds, cpuMs: cpuMs - before, rssAnonMb: Math.max(rssAnonMb, after) };
   }
 
   /** Resolves when somebody reads the slot. */

@@ -7,9 +7,14 @@ import type { Figure } from "./figure.js";
 import { brokerBenches } from "./broker-benches.js";
 import { clientBenches } from "./client-benches.js";
 import { ingest, ingestSmall } from "./ingest.js";
-import { journalAppend } from "./journal-append.js";
+import { growth } from "./growth.js";
+import { ingestHuge } from "./ingest-huge.js";
+import { journal } from "./journal.js";
 
-const benches = [journalAppend, ingest, ingestSmall, ...clientBenches, ...brokerBenches];
+const benches = [
+  ...[journal, ingest, ingestSmall, ingestHuge, growth],
+  ...[...clientBenches, ...brokerBenches],
+];
 
 const words = process.argv.slice(2);
 const isQuick = words.includes("--quick");

@@ -1,6 +1,7 @@
 /** What a unit does to channels as wholes: snapshots that replace, places that move, channels that go. */
 import { must } from "../../base/assert.js";
 import type { SqliteConnection } from "./sqlite-driver.js";
+import { RowWriter, rowStatement } from "./sqlite-row-writer.js";
 import {
   beginReplace,
   type ChannelRow,
@@ -33,6 +34,7 @@ export function* beginSteps(write: Write, unit: StoreUnit): Work<void> {
 }
 
 export function* endSteps(write: Write, unit: StoreUnit): Work<void> {
+  const rows: ChannelRow[] = [];
   for (const step of unit.channels) {
     const row = must(write.channels.get(step.channel), "a channel of the unit");
     if (step.replace === "all") {
@@ -40,8 +42,9 @@ export function* endSteps(write: Write, unit: StoreUnit): Work<void> {
     }
     const next = { ...row, place: step.place, ready: step.ready };
     write.channels.set(step.channel, next);
-    yield* saveChannel(write.connection, next);
+    rows.push(next);
   }
+  yield* saveChannels(write.connection, rows);
 }
 
 export function* detach(write: Write, channels: readonly string[]): Work<void> {
@@ -78,15 +81,22 @@ function stateTables(write: Write): SqliteTable[] {
   return [...write.tables.values()].filter(({ schema }) => schema.kind === "state");
 }
 
-export function* saveChannel(connection: SqliteConnection, row: ChannelRow): Work<void> {
-  const { id, channel, place, ready, newest } = row;
-  yield* got(
-    connection.run(
-      `INSERT INTO changecast_channels (id, channel, epoch, serial, log, run, ready, newest)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+const SAVE = rowStatement(
+  8,
+  (places) => `INSERT INTO changecast_channels (id, channel, epoch, serial, log, run, ready, newest)
+        VALUES ${places}
         ON CONFLICT (id)
         DO UPDATE SET epoch=excluded.epoch, serial=excluded.serial, log=excluded.log, run=excluded.run, ready=excluded.ready, newest=excluded.newest`,
-      [id, channel, place.epoch, place.serial, place.log, place.run, ready ? 1 : 0, newest],
-    ),
-  );
+);
+
+export function* saveChannels(
+  connection: SqliteConnection,
+  rows: readonly ChannelRow[],
+): Work<void> {
+  const writer = new RowWriter(8);
+  for (const { id, channel, place, ready, newest } of rows) {
+    const { epoch, serial, log, run } = place;
+    writer.begin().push(id, channel, epoch, serial, log, run, ready ? 1 : 0, newest);
+  }
+  yield* writer.write(connection, SAVE);
 }

@@ -5,8 +5,9 @@
 import type { TableSchema } from "../../model/table.js";
 import type { WireEntry } from "../../protocol/frames.js";
 import { type FoldedTable, inKeyOrder, type Mark, newestPut, VALUES_AT } from "./fold.js";
-import type { SqliteConnection, SqliteValue } from "./sqlite-driver.js";
+import type { SqliteValue } from "./sqlite-driver.js";
 import { claim, listMembers, truncateChannel, type Write } from "./sqlite-members.js";
+import { RowWriter } from "./sqlite-row-writer.js";
 import { type RowPlan, rowPlan, type SqliteTable } from "./sqlite-table.js";
 import type { EntryBatch } from "./store.js";
 import { got, type Work } from "./work.js";
@@ -31,10 +32,10 @@ export function* applyState(
   for (const [channel, clock] of folded.truncated) {
     yield* truncateChannel(write, table, idOf(write, channel), clock);
   }
-  const effects = new Effects(write, table);
+  const isNewest = !mayBeOlder && oldestPut(folded) > newestOfOthers(write, only);
+  const effects = new Effects(write, table, table.holding !== "each" || isNewest);
   for (const mark of inKeyOrder(folded.rows)) effects.add(mark);
-  const isNewest = !mayBeOlder && effects.oldestPut > newestOfOthers(write, only);
-  yield* effects.write(isNewest);
+  yield* effects.write();
 }
 
 /** Rows of an `events` table: (channel, serial) is their key, so applying twice changes nothing. */
@@ -43,13 +44,13 @@ export function* applyEvents(write: Write, batch: EntryBatch): Work<void> {
   const table = write.tables.get(schema.table);
   if (table === undefined) return;
   const plan = planOf(table, schema);
-  const rows = new RowWriter(table.columns.length, table.sql.rows);
+  const rows = new RowWriter(table.columns.length);
   for (const entry of entries) {
     const row = rows.begin();
     row.push(channel, entry[0], entry[3]);
     plan.row(hasWholeRow(entry) ? entry : spreadKey(entry, schema), row);
   }
-  yield* rows.write(write.connection, table.sql.upsert, table.sql.upserts, []);
+  yield* rows.write(write.connection, table.sql.upsert);
   write.tally.rows(schema.table, { inserted: entries.length });
   for (const entry of entries) {
     if (!write.tally.lists(schema.table)) break;
@@ -61,25 +62,23 @@ export function* applyEvents(write: Write, batch: EntryBatch): Work<void> {
 class Effects {
   readonly #write: Write;
   readonly #table: SqliteTable;
+  /** Nothing that any channel holds can be newer: rows are written without a look at others. */
+  readonly #isNewest: boolean;
   readonly #members: RowWriter;
   readonly #dropped: SqliteValue[][] = [];
   readonly #gone: SqliteValue[][] = [];
-  /** By the channel whose content it is. */
+  /** By the channel whose content it is; of all channels together where nothing can be newer. */
   readonly #rows = new Map<string, RowWriter>();
   #plan: { readonly schema: TableSchema; readonly plan: RowPlan } | undefined;
   #writer: { readonly channel: string; readonly rows: RowWriter } | undefined;
   #inserted = 0;
   #updated = 0;
-  #oldestPut = Infinity;
 
-  constructor(write: Write, table: SqliteTable) {
+  constructor(write: Write, table: SqliteTable, isNewest: boolean) {
     this.#write = write;
     this.#table = table;
-    this.#members = new RowWriter(table.key.length + 3, table.sql.memberRows);
-  }
-
-  get oldestPut(): number {
-    return this.#oldestPut;
+    this.#isNewest = isNewest || !table.sql.updates;
+    this.#members = new RowWriter(table.key.length + 3);
   }
 
   add(first: Mark): void {
@@ -98,8 +97,7 @@ class Effects {
       if (isListed) tally.key(name, key);
     }
     if (put === undefined) return;
-    plan.row(put.entry, this.#rowsOf(put.channel).begin());
-    if (put.log < this.#oldestPut) this.#oldestPut = put.log;
+    plan.row(put.entry, this.#rowsOf(this.#isNewest ? "" : put.channel).begin());
     if (put.entry[3] === "i") this.#inserted += 1;
     else this.#updated += 1;
   }
@@ -110,20 +108,16 @@ class Effects {
     return this.#plan.plan;
   }
 
-  *write(isNewest: boolean): Work<void> {
+  *write(): Work<void> {
     const { connection, tally } = this.#write;
     const { sql, holding, schema } = this.#table;
     if (holding === "each") {
       if (this.#dropped.length > 0) yield* got(connection.runMany(sql.dropMember, this.#dropped));
-      yield* this.#members.write(connection, sql.putMember, sql.putMembers, []);
+      yield* this.#members.write(connection, sql.putMember);
     }
     for (const [channel, rows] of this.#rows) {
-      if (holding !== "each" || isNewest || !sql.updates) {
-        yield* rows.write(connection, sql.upsert, sql.upserts, []);
-      } else {
-        const own = [idOf(this.#write, channel)];
-        yield* rows.write(connection, sql.upsertUnlessOlder, sql.upsertsUnlessOlder, own);
-      }
+      if (this.#isNewest) yield* rows.write(connection, sql.upsert);
+      else yield* rows.write(connection, sql.upsertUnlessOlder, [idOf(this.#write, channel)]);
     }
     let deleted = 0;
     if (this.#gone.length > 0) {
@@ -150,56 +144,11 @@ class Effects {
     if (this.#writer?.channel === channel) return this.#writer.rows;
     let rows = this.#rows.get(channel);
     if (rows === undefined) {
-      rows = new RowWriter(this.#table.columns.length, this.#table.sql.rows);
+      rows = new RowWriter(this.#table.columns.length);
       this.#rows.set(channel, rows);
     }
     this.#writer = { channel, rows };
     return rows;
-  }
-}
-
-/** Collects rows as lists of values, as many rows to a list as one statement takes. */
-class RowWriter {
-  readonly #width: number;
-  readonly #rowsMax: number;
-  readonly #lists: SqliteValue[][] = [];
-  #list: SqliteValue[] = [];
-  #rows = 0;
-
-  constructor(width: number, rowsMax: number) {
-    this.#width = width;
-    this.#rowsMax = rowsMax;
-  }
-
-  /** Where the next row's values are to be appended: exactly `width` of them. */
-  begin(): SqliteValue[] {
-    if (this.#rows === this.#rowsMax) {
-      this.#lists.push(this.#list);
-      this.#list = [];
-      this.#rows = 0;
-    }
-    this.#rows += 1;
-    return this.#list;
-  }
-
-  /** `tail`: values of the statement that stand behind all rows. */
-  *write(
-    connection: SqliteConnection,
-    one: string,
-    many: string,
-    tail: readonly SqliteValue[],
-  ): Work<void> {
-    if (this.#rows === this.#rowsMax && this.#rowsMax > 1) {
-      this.#lists.push(this.#list);
-      this.#list = [];
-    }
-    for (const list of this.#lists) list.push(...tail);
-    if (this.#lists.length > 0) yield* got(connection.runMany(many, this.#lists));
-    const rest: SqliteValue[][] = [];
-    for (let at = 0; at < this.#list.length; at += this.#width) {
-      rest.push([...this.#list.slice(at, at + this.#width), ...tail]);
-    }
-    if (rest.length > 0) yield* got(connection.runMany(one, rest));
   }
 }
 
@@ -232,6 +181,16 @@ function channelsOf(folded: FoldedTable): string[] {
     }
   }
   return [...channels];
+}
+
+/** The least log number of what puts bring. */
+function oldestPut({ rows }: FoldedTable): number {
+  let oldest = Infinity;
+  for (const mark of rows.values()) {
+    const put = newestPut(mark);
+    if (put !== undefined && put.log < oldest) oldest = put.log;
+  }
+  return oldest;
 }
 
 function newestOfOthers(write: Write, only: string | undefined): number {

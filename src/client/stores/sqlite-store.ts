@@ -11,7 +11,7 @@ import { fold } from "./fold.js";
 import { checkMappedTable, checkOwnTable, mappedColumns } from "./sqlite-check.js";
 import { alterTable, createInternal, createTable, loadTables, STORE_FORMAT } from "./sqlite-ddl.js";
 import type { SqliteConnection, SqliteDriver } from "./sqlite-driver.js";
-import { beginSteps, detach, endSteps, saveChannel } from "./sqlite-channels.js";
+import { beginSteps, detach, endSteps, saveChannels } from "./sqlite-channels.js";
 import type { ChannelRow, Write } from "./sqlite-members.js";
 import { applyEvents, applyState } from "./sqlite-rows.js";
 import { stageBatches, staged, unstage } from "./sqlite-staging.js";
@@ -150,7 +150,7 @@ class SqliteStore implements Store {
       const id = Number(next[0]?.["id"]);
       const row = { id, channel, place, ready: false, newest: 0 };
       channels.set(channel, row);
-      yield* saveChannel(connection, row);
+      yield* saveChannels(connection, [row]);
     }
     for (const schema of unit.schemas) yield* this.#ensureTable(write, schema);
     for (const { schema } of unit.batches) yield* this.#ensureTable(write, schema);

@@ -6,12 +6,8 @@ import type { Column, TableSchema } from "../../model/table.js";
 import type { WireEntry } from "../../protocol/frames.js";
 import { keyPositions, VALUES_AT } from "./fold.js";
 import type { SqliteValue } from "./sqlite-driver.js";
+import { type RowStatement, rowStatement } from "./sqlite-row-writer.js";
 import { type Converter, converterOf, declaredType } from "./sqlite-values.js";
-
-/** Values bound to one statement, below the 999 that old builds of SQLite allow. */
-const VALUES_MAX = 900;
-/** Rows that one statement writes: from here on a longer statement gains nothing (measured). */
-const ROWS_MAX = 25;
 
 /** Where an app wants a table to go. */
 export interface TableMapping {
@@ -47,21 +43,15 @@ export interface SqliteTable {
 }
 
 export interface TableSql {
-  /** Rows in one `upserts`. */
-  readonly rows: number;
-  readonly upsert: string;
-  readonly upserts: string;
+  readonly upsert: RowStatement;
   /** Only where no other channel holds newer content; the last value is the channel id of the rows' own. */
-  readonly upsertUnlessOlder: string;
-  readonly upsertsUnlessOlder: string;
-  /** False where a row is nothing but its key: then the two above take no channel id. */
+  readonly upsertUnlessOlder: RowStatement;
+  /** False where a row is nothing but its key: then the one above takes no channel id. */
   readonly updates: boolean;
   readonly deleteRow: string;
   /** Deletes the row unless a channel still holds it. */
   readonly deleteUnheld: string;
-  readonly memberRows: number;
-  readonly putMember: string;
-  readonly putMembers: string;
+  readonly putMember: RowStatement;
   /** Values: key, channel id, log, index. */
   readonly dropMember: string;
 }
@@ -173,9 +163,6 @@ function tableSql(
   const keys = key.map((column) => quoted(column.physical));
   const keyed = keys.map((name) => `${name}=?`).join(" AND ");
   const held = keys.map((name, index) => `m.k${index}=${table}.${name}`).join(" AND ");
-  const rows = Math.max(1, Math.min(ROWS_MAX, Math.floor(VALUES_MAX / columns.length)));
-  const memberWidth = keys.length + 3;
-  const memberRows = Math.max(1, Math.min(ROWS_MAX, Math.floor(VALUES_MAX / memberWidth)));
   const unlessOlder = `
         WHERE NOT EXISTS (SELECT 1 FROM ${members} AS m
         WHERE ${excluded(keys, "m")} AND (m.log, m.idx) > (SELECT own.log, own.idx FROM ${members} AS own
@@ -183,29 +170,30 @@ function tableSql(
   const names = columns.map((column) => quoted(column.physical));
   const rest = names.filter((name) => !keys.includes(name));
   const set = rest.map((name) => `${name}=excluded.${name}`).join(", ");
-  const upsert = (count: number, condition: string): string =>
-    `INSERT INTO ${table} (${names.join(", ")}) VALUES ${places(count, columns.length)} ON CONFLICT (${keys.join(", ")}) DO ` +
-    (rest.length === 0 ? "NOTHING" : `UPDATE SET ${set}${condition}`);
+  const upsert = (condition: string): RowStatement => {
+    const then = rest.length === 0 ? "NOTHING" : `UPDATE SET ${set}${condition}`;
+    return rowStatement(
+      columns.length,
+      (places) =>
+        `INSERT INTO ${table} (${names.join(", ")}) VALUES ${places} ON CONFLICT (${keys.join(", ")}) DO ${then}`,
+    );
+  };
   const memberKeys = keys.map((_, index) => `k${index}`).join(", ");
-  const putMembers = (count: number): string =>
-    `INSERT INTO ${members} (${memberKeys}, channel, log, idx)
-        VALUES ${places(count, memberWidth)}
-        ON CONFLICT (${memberKeys}, channel)
-        DO UPDATE SET log=excluded.log, idx=excluded.idx`;
   // A table of nothing but its key is never updated: no condition, and no value for one.
   const condition = rest.length === 0 ? "" : unlessOlder;
   return {
-    rows,
-    upsert: upsert(1, ""),
-    upserts: upsert(rows, ""),
-    upsertUnlessOlder: upsert(1, condition),
-    upsertsUnlessOlder: upsert(rows, condition),
+    upsert: upsert(""),
+    upsertUnlessOlder: upsert(condition),
     updates: rest.length > 0,
     deleteRow: `DELETE FROM ${table} WHERE ${keyed}`,
     deleteUnheld: `DELETE FROM ${table} WHERE ${keyed} AND NOT EXISTS (SELECT 1 FROM ${members} AS m WHERE ${held})`,
-    memberRows,
-    putMember: putMembers(1),
-    putMembers: putMembers(memberRows),
+    putMember: rowStatement(
+      keys.length + 3,
+      (places) => `INSERT INTO ${members} (${memberKeys}, channel, log, idx)
+        VALUES ${places}
+        ON CONFLICT (${memberKeys}, channel)
+        DO UPDATE SET log=excluded.log, idx=excluded.idx`,
+    ),
     dropMember: `DELETE FROM ${members}
         WHERE ${keys.map((_, index) => `k${index}=?`).join(" AND ")} AND channel=? AND (log, idx) <= (?, ?)`,
   };
@@ -213,10 +201,6 @@ function tableSql(
 
 function excluded(keys: readonly string[], alias: string): string {
   return keys.map((name, index) => `${alias}.k${index}=excluded.${name}`).join(" AND ");
-}
-
-function places(rows: number, width: number): string {
-  return new Array(rows).fill(`(${new Array(width).fill("?").join(",")})`).join(",");
 }
 
 function isThere<T>(value: T | undefined): value is T {

@@ -1,6 +1,6 @@
 /**
  * Rows as lists of values, as many rows to a statement as pay: one statement for 25 rows takes less than half
- * the time of 25 statements, longer ones gain nothing more (measured; src/decisions/0006).
+ * the time of 25 statements, longer ones gain nothing more (measured; src/decisions/0011).
  */
 import type { SqliteConnection, SqliteValue } from "./sqlite-driver.js";
 import { got, type Work } from "./work.js";

@@ -17,7 +17,7 @@ export async function decideNew(session: Session, context: BrokerContext): Promi
   const answers = new Map<number, { told: AttachedChannel[]; refused: string[] }>();
   for (let at = 0; at < fresh.length; at += HEADS_AT_ONCE) {
     const some = fresh.slice(at, at + HEADS_AT_ONCE);
-    const heads = await Promise.all(some.map(({ channel }) => context.reader.head(channel.name)));
+    const heads = await Promise.all(some.map(({ channel }) => context.shared.head(channel.name)));
     for (const [index, attachment] of some.entries()) {
       if (!isCurrent(attachment)) continue;
       const answer = answers.get(attachment.request) ?? { told: [], refused: [] };
@@ -44,6 +44,8 @@ export async function restartAll(
   fallen: readonly Attachment[],
   context: BrokerContext,
 ): Promise<void> {
+  // What was read before the floor rose would lead below it again.
+  if (fallen.length > 0) context.shared.forget();
   for (const attachment of fallen) {
     const head = await context.reader.head(attachment.channel.name);
     if (!isCurrent(attachment)) continue;

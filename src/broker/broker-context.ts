@@ -8,7 +8,9 @@ import type { Freshness } from "./freshness.js";
 import type { Hub } from "./hub.js";
 import type { BrokerMetrics } from "./metrics.js";
 import type { SchemaFrames } from "./schema-frames.js";
+import type { Outbox } from "./outbox.js";
 import type { Session } from "./session.js";
+import type { SharedReads } from "./shared-reads.js";
 import type { Slots } from "./slots.js";
 import type { TimerWheel } from "./timer-wheel.js";
 
@@ -26,6 +28,8 @@ export interface BrokerContext {
   readonly schemas: SchemaFrames;
   /** Reads of the journal for single sessions: catch-ups and histories. */
   readonly reads: Slots;
+  readonly shared: SharedReads;
+  readonly outbox: Outbox;
   readonly authenticator: Authenticator;
   readonly freshness: Freshness;
   readonly sources: ReadonlySet<string>;

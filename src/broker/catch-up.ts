@@ -10,16 +10,17 @@
  * still, then the session is closed with its places kept.
  */
 import { errorText, InvariantError } from "../base/errors.js";
-import type { HeldView, JournalReader, Lap, LapChannel } from "../journal/journal.js";
+import type { HeldView, Lap, LapChannel } from "../journal/journal.js";
 import type { Attachment } from "./attachment.js";
 import { decideNew, restartAll } from "./attach.js";
 import type { BrokerContext } from "./broker-context.js";
 import { encodeLap } from "./lap-frames.js";
 import type { LapPart } from "./lap-frames.js";
-import { addSchemaKeys } from "./schema-frames.js";
-import type { SchemaKey } from "./schema-frames.js";
+import { LapContents } from "./lap-contents.js";
 import type { Session } from "./session.js";
 import { isOver } from "./session-state.js";
+import { requestsOf } from "./shared-reads.js";
+import type { ReadLap } from "./shared-reads.js";
 import { packLines } from "./wire-message.js";
 
 /** Passes over all channels to their moving heads before a view is held still. */
@@ -110,7 +111,7 @@ class CatchUp {
       return false;
     }
     await restartAll(sent.fallen, this.#context);
-    return this.#mayGoOn(asked, lap, sent);
+    return this.#mayGoOn(asked, lap.contents.lap, sent);
   }
 
   /** Nothing more is written before what was written is about gone. */
@@ -142,22 +143,19 @@ class CatchUp {
     return { attachments: attaching, coversReady: false };
   }
 
-  async #read(asked: Asked): Promise<Lap> {
-    const { reads, schemas, limits } = this.#context;
-    const reader: Pick<JournalReader, "read"> = this.#held?.view ?? this.#context.reader;
-    const requests = asked.attachments.map(({ channel, sent, floor }) => ({
-      channel: channel.name,
-      after: sent,
-      ...(floor === undefined ? {} : { floor }),
-    }));
-    const lap = await reads.use(() => reader.read(requests, limits.pageBytes));
-    const keys = new Set<SchemaKey>();
-    for (const { entries } of lap.channels) addSchemaKeys(entries, keys);
-    await schemas.load(keys);
-    return lap;
+  async #read(asked: Asked): Promise<ReadLap> {
+    const { attachments } = asked;
+    const { reads, schemas, limits, hub, shared } = this.#context;
+    const view = this.#held?.view;
+    if (view === undefined) return shared.lap(attachments, () => hub.log);
+    const lap = await reads.use(() => view.read(requestsOf(attachments), limits.pageBytes));
+    const contents = new LapContents(lap);
+    await schemas.load(contents.schemas);
+    return { contents, log: lap.log };
   }
 
-  #send(asked: Asked, lap: Lap): Sent {
+  #send(asked: Asked, { contents, log }: ReadLap): Sent {
+    const { lap } = contents;
     const parts: LapPart[] = [];
     const fallen: Attachment[] = [];
     for (const [index, attachment] of asked.attachments.entries()) {
@@ -165,18 +163,19 @@ class CatchUp {
       // Detached or attached anew while the lap was read.
       if (part === undefined || !this.#isCurrent(attachment)) continue;
       if (fell(attachment, part)) fallen.push(attachment);
-      else parts.push({ attachment, part });
+      else parts.push({ attachment, part, lines: contents.linesOf(index) });
     }
-    const isWhole = lap.complete && fallen.length === 0 && lap.log >= this.#session.log;
+    const isWhole = lap.complete && fallen.length === 0 && log >= this.#session.log;
     const { lines, entries } = encodeLap(this.#session, {
       parts,
-      log: lap.log,
+      schemas: contents.schemas,
+      log,
       commits: isWhole && asked.coversReady,
       run: this.#context.reader.notice.run,
     });
     let bytes = 0;
     for (const line of lines) bytes += line.length;
-    if (bytes > 0) this.#session.send(packLines(lines), entries, bytes);
+    if (bytes > 0) this.#session.tell(packLines(lines), entries, bytes);
     return { fallen, bytes, isWhole };
   }
 

@@ -9,8 +9,10 @@ import type { BrokerOptions } from "./broker-options.js";
 import { Freshness } from "./freshness.js";
 import { Hub } from "./hub.js";
 import { noMetrics } from "./metrics.js";
+import { Outbox } from "./outbox.js";
 import { SchemaFrames } from "./schema-frames.js";
 import type { Session } from "./session.js";
+import { SharedReads } from "./shared-reads.js";
 import { Slots } from "./slots.js";
 import { TimerWheel } from "./timer-wheel.js";
 
@@ -28,6 +30,7 @@ export function createContext(options: ContextOptions): {
   const { reader, clock = systemClock, log = silentLog, metrics = noMetrics } = options;
   const limits: BrokerLimits = { ...defaultLimits, ...options.limits };
   const schemas = new SchemaFrames(reader);
+  const reads = new Slots(limits.readsMax);
   const sessions = new Set<Session>();
   const failure = new AbortController();
   const tickMs = Math.min(TICK_MS_MAX, Math.max(TICK_MS_MIN, limits.heartbeatMs / 8));
@@ -41,8 +44,10 @@ export function createContext(options: ContextOptions): {
     sessions,
     unknown: new Set<Session>(),
     hub: new Hub({ reader, clock, metrics, schemas, sessions }),
+    outbox: new Outbox(),
     wheel: new TimerWheel(clock, tickMs),
-    reads: new Slots(limits.readsMax),
+    reads,
+    shared: new SharedReads({ reader, clock, reads, schemas, limits }),
     authenticator: createAuthenticator(options.auth, clock),
     freshness: new Freshness(options.sources, limits.staleAfterMs, clock),
     sources: new Set(options.sources),

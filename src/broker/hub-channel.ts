@@ -49,6 +49,8 @@ export class HubChannel {
   readonly members = new Set<Attachment>();
   readonly #ranges: Range[] = [];
   readonly #pieces: Piece[] = [];
+  /** Log number of the last range that was taken; 0 for none. */
+  movedAt: LogNumber = 0;
   #epoch = 0;
   #head = 0;
 
@@ -60,6 +62,7 @@ export class HubChannel {
   /** Takes what was released up to `log`. */
   take(log: LogNumber, live: LiveChannel, schemas: readonly SchemaKey[]): void {
     this.#ranges.push({ log, live, schemas, lines: undefined });
+    this.movedAt = log;
     this.#epoch = live.epoch;
     this.#head = live.to;
     this.#pieces.length = 0;
@@ -71,6 +74,12 @@ export class HubChannel {
     if (kept === 0 || this.#ranges.length === 0) return;
     this.#ranges.splice(0, kept < 0 ? this.#ranges.length : kept);
     this.#pieces.length = 0;
+  }
+
+  /** What was released up to `log` may have moved it, and did not pass through memory. */
+  lose(log: LogNumber): void {
+    this.forget(log);
+    this.movedAt = log;
   }
 
   /** Whether somebody at this place lacks something that was taken. */

@@ -74,6 +74,11 @@ export class Hub {
     return this.#copying;
   }
 
+  /** Everything up to here was given to the channels. */
+  get log(): LogNumber {
+    return this.#log;
+  }
+
   get channels(): Iterable<HubChannel> {
     return this.#channels.values();
   }
@@ -239,7 +244,7 @@ export class Hub {
   #lose(log: LogNumber): void {
     this.#log = log;
     this.#lostTo = log;
-    for (const channel of this.#channels.values()) channel.forget(Infinity);
+    for (const channel of this.#channels.values()) channel.lose(log);
     for (const session of this.#context.sessions) {
       if (session.isLive && session.attachments.size > 0) session.fallBehind("lost");
     }

@@ -1,9 +1,7 @@
 /** A lap as the lines that a session gets, and what it holds after them. */
 import type { LapChannel, LogNumber } from "../journal/journal.js";
 import { encodeServerFrame } from "../protocol/codec.js";
-import { encodeChanges } from "../protocol/wire-entries.js";
 import type { Attachment } from "./attachment.js";
-import { addSchemaKeys } from "./schema-frames.js";
 import type { SchemaKey } from "./schema-frames.js";
 import type { Session } from "./session.js";
 import { encodeLine } from "./wire-message.js";
@@ -12,10 +10,14 @@ import { assert } from "../base/assert.js";
 export interface LapPart {
   readonly attachment: Attachment;
   readonly part: LapChannel;
+  /** Its `changes` frames. */
+  readonly lines: readonly Uint8Array[];
 }
 
 export interface LapToSend {
   readonly parts: readonly LapPart[];
+  /** Of all entries; they are loaded. */
+  readonly schemas: ReadonlySet<SchemaKey>;
   readonly log: LogNumber;
   /** All ready channels are among the parts and everything due is: ends in a commit at `log`. */
   readonly commits: boolean;
@@ -27,17 +29,17 @@ export interface LapLines {
   readonly entries: number;
 }
 
-/** Every schema that the entries follow must be loaded. The lines must be sent: the session counts on it. */
+/** The lines must be sent: the session counts on it. */
 export function encodeLap(session: Session, lap: LapToSend): LapLines {
   const lines: Uint8Array[] = [];
-  const keys = new Set<SchemaKey>();
-  for (const { part } of lap.parts) addSchemaKeys(part.entries, keys);
-  assert(session.addSchemas(keys, lines), "the schemas of a lap are loaded before it is sent");
+  assert(
+    session.addSchemas(lap.schemas, lines),
+    "the schemas of a lap are loaded before it is sent",
+  );
   let entries = 0;
-  for (const { attachment, part } of lap.parts) {
-    const { name } = attachment.channel;
+  for (const { attachment, part, lines: changes } of lap.parts) {
     entries += part.entries.length;
-    if (part.entries.length > 0) lines.push(...encodeChanges(name, part.entries));
+    lines.push(...changes);
     if (attachment.sent === 0) attachment.floor = part.floor;
     attachment.advance(part.epoch, part.reached);
     if (!lap.commits && attachment.stage === "loading" && attachment.sent > attachment.held) {

@@ -37,7 +37,7 @@ export class Reception {
   /** In how many seconds to come back, where it is refused before it is upgraded. */
   take(upgrade: Upgrade): number | undefined {
     const { request, stream, head, isBrowser } = upgrade;
-    const isFull = this.#stopped || this.#isFull(request.socket.remoteAddress ?? "");
+    const isFull = this.#stopped || this.#isFull(request.socket);
     if (isFull && !isBrowser) return Math.ceil(FULL_RETRY_MS / 1_000);
     this.#upgrades.upgrade(request, stream, head, (socket) => this.#open(socket, isFull));
     return undefined;
@@ -59,12 +59,16 @@ export class Reception {
     this.#context.unknown.add(session);
     metrics.sessions(sessions.size);
     wheel.schedule(session, limits.helloMs);
-    return this.#counted(session, socket.remote);
+    return this.#countsAddresses ? this.#counted(session, socket.remote) : session;
+  }
+
+  /** The kernel is asked for an address only where it counts. */
+  get #countsAddresses(): boolean {
+    return this.#context.limits.sessionsPerAddressMax !== Infinity;
   }
 
   /** Counts the address until the session is closed. */
   #counted(session: Session, remote: string): SocketListener {
-    if (this.#context.limits.sessionsPerAddressMax === Infinity) return session;
     this.#byAddress.set(remote, (this.#byAddress.get(remote) ?? 0) + 1);
     return {
       onText: (text, bytes) => {
@@ -88,10 +92,13 @@ export class Reception {
     };
   }
 
-  #isFull(remote: string): boolean {
+  #isFull(socket: { readonly remoteAddress?: string | undefined }): boolean {
     const { sessions, limits } = this.#context;
     if (sessions.size >= limits.sessionsMax) return true;
-    if ((this.#byAddress.get(remote) ?? 0) >= limits.sessionsPerAddressMax) return true;
+    if (this.#countsAddresses) {
+      const count = this.#byAddress.get(socket.remoteAddress ?? "") ?? 0;
+      if (count >= limits.sessionsPerAddressMax) return true;
+    }
     return this.#context.unknown.size >= limits.unknownMax;
   }
 }

@@ -10,6 +10,9 @@ export interface SessionSocket {
   readonly takenBytes: number;
   /** In order. Ignored once the socket is closing. */
   send(messages: readonly WireMessage[]): void;
+  /** What is sent until `release` leaves in one write. */
+  hold(): void;
+  release(): void;
   /** Asks for a sign of life below the protocol. */
   ping(): void;
   /** Stops and goes on reading. */

@@ -48,6 +48,12 @@ class QueueSocket implements SessionSocket {
     if (this.#queue.length === 0) session.onDrained();
   }
 
+  hold(): void {
+    this.takenBytes += 0;
+  }
+  release(): void {
+    this.takenBytes += 0;
+  }
   ping(): void {
     this.takenBytes += 1;
   }

@@ -23,6 +23,9 @@ const SLICE_MS = 5;
 /** Upgrades in line; beyond it they are refused at once. */
 const LINE_MAX = 10_000;
 
+/** Connections that the kernel may hold until we come to them; what comes beyond tries again after a second or more. */
+const BACKLOG = 4_096;
+
 const loopbackHosts = new Set(["localhost", "127.0.0.1", "[::1]", "::1"]);
 
 export interface DoorOptions {
@@ -64,6 +67,7 @@ export class HttpDoor {
         requestTimeout: REQUEST_MS_MAX,
         connectionsCheckingInterval: CHECK_MS,
         maxHeaderSize: HEADER_BYTES_MAX,
+        noDelay: true,
       },
       options.onRequest,
     );
@@ -82,7 +86,7 @@ export class HttpDoor {
         reject(new AppError("BROKER_LISTEN_FAILED", message, { cause: error }));
       };
       this.#server.once("error", onError);
-      this.#server.listen(port, host, () => {
+      this.#server.listen({ port, host, backlog: BACKLOG }, () => {
         this.#server.off("error", onError);
         resolve();
       });

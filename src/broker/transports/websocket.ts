@@ -15,9 +15,6 @@ const CHUNKS_MAX = 256;
 /** How long a peer may take to answer our close. */
 const CLOSE_MS = 5_000;
 
-/** Nagle off; the kernel looks for dead peers as a last resort. */
-const KEEP_ALIVE_MS = 60_000;
-
 export interface WebSocketOptions {
   /** The library refuses larger ones with 1009; the session refuses smaller ones with a reason. */
   readonly messageBytesMax: number;
@@ -48,12 +45,9 @@ export class WebSocketUpgrades {
   /** The upgrade must be one that we want: path, origin and subprotocol were looked at. */
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer, accept: Accept): void {
     const socket = stream as Socket;
-    const remote = socket.remoteAddress ?? "";
     this.#server.handleUpgrade(request, stream, head, (webSocket) => {
-      socket.setNoDelay(true);
-      socket.setKeepAlive(true, KEEP_ALIVE_MS);
       const preframed = this.#preframed && webSocket.extensions === "";
-      listen(webSocket, socket, accept(new WsSocket(webSocket, socket, { remote, preframed })));
+      listen(webSocket, socket, accept(new WsSocket(webSocket, socket, preframed)));
     });
   }
 }
@@ -62,20 +56,18 @@ export class WebSocketUpgrades {
 type Ws = WebSocket & { pause(): void; resume(): void };
 
 class WsSocket implements SessionSocket {
-  readonly remote: string;
   readonly #webSocket: Ws;
   readonly #socket: Socket;
   readonly #preframed: boolean;
 
-  constructor(
-    webSocket: WebSocket,
-    socket: Socket,
-    how: { readonly remote: string; readonly preframed: boolean },
-  ) {
+  constructor(webSocket: WebSocket, socket: Socket, preframed: boolean) {
     this.#webSocket = webSocket;
     this.#socket = socket;
-    this.remote = how.remote;
-    this.#preframed = how.preframed;
+    this.#preframed = preframed;
+  }
+
+  get remote(): string {
+    return this.#socket.remoteAddress ?? "";
   }
 
   get waitingBytes(): number {
@@ -97,6 +89,14 @@ class WsSocket implements SessionSocket {
       } else this.#webSocket.send(message.payload, { binary: false });
     }
     if (many) this.#socket.uncork();
+  }
+
+  hold(): void {
+    this.#socket.cork();
+  }
+
+  release(): void {
+    this.#socket.uncork();
   }
 
   ping(): void {

@@ -210,9 +210,9 @@ class CatchUp {
     if (this.#passBegan === 0) this.#passBegan = lap.log;
     for (const [index, attachment] of asked.attachments.entries()) {
       const part = lap.channels[index];
-      // Log numbers rise with serials: behind a younger entry nothing older is due.
+      // Log numbers rise with serials: behind a younger entry nothing older is due. One as old has others beside it.
       const lastLog = part?.entries[part.entries.length - 1]?.log ?? 0;
-      if (part?.atHead === true || lastLog >= this.#passBegan) this.#unseen.delete(attachment);
+      if (part?.atHead === true || lastLog > this.#passBegan) this.#unseen.delete(attachment);
     }
     for (const attachment of this.#unseen) {
       if (!this.#isCurrent(attachment)) this.#unseen.delete(attachment);

@@ -18,7 +18,8 @@ export class SessionInbox {
   readonly #context: BrokerContext;
   readonly #requests: SessionRequests;
   readonly #rate: RateLimit;
-  readonly #waiting: ClientFrame[] = [];
+  /** Undefined while nothing waits, which is most of the time. */
+  #waiting: ClientFrame[] | undefined;
   #busy = false;
 
   constructor(session: Session, context: BrokerContext) {
@@ -45,7 +46,7 @@ export class SessionInbox {
       this.#session.close("BROKER_RATE_LIMITED", message, { retryInMs });
       return;
     }
-    this.#waiting.push(...frames);
+    this.#waiting = this.#waiting === undefined ? frames : [...this.#waiting, ...frames];
     if (!this.#busy) this.#work();
   }
 
@@ -60,8 +61,11 @@ export class SessionInbox {
 
   #work(): void {
     while (!this.#busy && !isOver(this.#session.phase)) {
-      const frame = this.#waiting.shift();
-      if (frame === undefined) return;
+      const frame = this.#waiting?.shift();
+      if (frame === undefined) {
+        this.#waiting = undefined;
+        return;
+      }
       const work = this.#handle(frame);
       if (work === undefined) continue;
       this.#busy = true;

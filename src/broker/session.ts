@@ -36,8 +36,8 @@ const SILENT_HEARTBEATS = 2;
 
 const heartbeat = textMessage(encodeServerFrame({ t: "heartbeat" }));
 
-/** Most sessions are owed nothing most of the time. */
-const nothing: Attachment[] = [];
+/** Most sessions are owed nothing and wait for nothing most of the time: they share one empty list. Never written to. */
+const nothing: never[] = [];
 
 type SmallFrame = Exclude<ServerFrame, { t: "changes" | "historyPage" }>;
 
@@ -57,16 +57,17 @@ export class Session implements Watched, SocketListener {
   inWide = false;
   /** The hub's: `until` requests that wait for a position, and those that wait for the session's log. */
   untilCount = 0;
-  reached: { readonly id: number; readonly log: LogNumber }[] = [];
+  reached: readonly { readonly id: number; readonly log: LogNumber }[] = nothing;
 
   #owed: Attachment[] = nothing;
   readonly #context: BrokerContext;
   readonly #inbox: SessionInbox;
-  readonly #told = new Set<SchemaKey>();
+  /** Few: as many as tables that its channels hold. */
+  #told: SchemaKey[] = nothing;
   readonly #openedAt: number;
   #phase: SessionPhase = "greeting";
   #catchingUp = false;
-  #drainWaiters: (() => void)[] = [];
+  #drainWaiters: readonly (() => void)[] = nothing;
   #sentAt: number;
   #heardAt: number;
   #takenBytes = 0;
@@ -136,11 +137,12 @@ export class Session implements Watched, SocketListener {
   /** Puts the frames of those schemas that the client was not told yet into `lines`; false where one is not loaded. */
   addSchemas(keys: Iterable<SchemaKey>, lines: Uint8Array[]): boolean {
     for (const key of keys) {
-      if (this.#told.has(key)) continue;
+      if (this.#told.includes(key)) continue;
       const line = this.#context.schemas.find(key);
       if (line === undefined) return false;
       lines.push(line);
-      this.#told.add(key);
+      if (this.#told === nothing) this.#told = [key];
+      else this.#told.push(key);
     }
     return true;
   }
@@ -154,7 +156,7 @@ export class Session implements Watched, SocketListener {
   async drained(): Promise<void> {
     while (!isOver(this.#phase) && this.isBacklogged) {
       await new Promise<void>((resolve) => {
-        this.#drainWaiters.push(resolve);
+        this.#drainWaiters = [...this.#drainWaiters, resolve];
       });
     }
   }
@@ -227,7 +229,7 @@ export class Session implements Watched, SocketListener {
 
   onDrained(): void {
     const waiters = this.#drainWaiters;
-    this.#drainWaiters = [];
+    this.#drainWaiters = nothing;
     for (const wake of waiters) wake();
   }
 

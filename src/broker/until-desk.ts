@@ -68,7 +68,7 @@ export class UntilDesk {
   }
 
   #owe({ session, id }: Waiter, log: LogNumber): void {
-    session.reached.push({ id, log });
+    session.reached = [...session.reached, { id, log }];
     this.#owing.add(session);
   }
 }

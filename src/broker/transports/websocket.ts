@@ -122,23 +122,42 @@ class WsSocket implements SessionSocket {
   }
 }
 
+/** Who is told what a socket brings. Kept on the sockets, so that the handlers are the same functions for all of them. */
+const listenerOf = Symbol("listener");
+
+interface Heard {
+  [listenerOf]?: SocketListener;
+}
+
 function listen(webSocket: WebSocket, socket: Socket, listener: SocketListener): void {
-  webSocket.on("message", (data: Buffer, isBinary: boolean) => {
-    if (isBinary) listener.onBinary();
-    else listener.onText(data.toString("utf8"), data.length);
-  });
-  webSocket.on("ping", () => {
-    listener.onAlive();
-  });
-  webSocket.on("pong", () => {
-    listener.onAlive();
-  });
-  webSocket.on("close", (code) => {
-    listener.onClosed(code);
-  });
-  // A broken frame or connection: the library closes with the right code, and `close` follows.
-  webSocket.on("error", () => undefined);
-  socket.on("drain", () => {
-    listener.onDrained();
-  });
+  (webSocket as WebSocket & Heard)[listenerOf] = listener;
+  (socket as Socket & Heard)[listenerOf] = listener;
+  webSocket.on("message", onMessage);
+  webSocket.on("ping", onAlive);
+  webSocket.on("pong", onAlive);
+  webSocket.on("close", onClose);
+  webSocket.on("error", onError);
+  socket.on("drain", onDrain);
+}
+
+function onMessage(this: WebSocket & Heard, data: Buffer, isBinary: boolean): void {
+  if (isBinary) this[listenerOf]?.onBinary();
+  else this[listenerOf]?.onText(data.toString("utf8"), data.length);
+}
+
+function onAlive(this: WebSocket & Heard): void {
+  this[listenerOf]?.onAlive();
+}
+
+function onClose(this: WebSocket & Heard, code: number): void {
+  this[listenerOf]?.onClosed(code);
+}
+
+/** A broken frame or connection: the library closes with the right code, and `close` follows. */
+function onError(): void {
+  // Nothing is left to do.
+}
+
+function onDrain(this: Socket & Heard): void {
+  this[listenerOf]?.onDrained();
 }

@@ -121,9 +121,8 @@ async function watched(
   receiver: FarProcess,
   seconds: number,
 ): Promise<Spread> {
-  await receiver.ask("watch");
   await server.exec(`call tick(${String(WARM_SECONDS * RATE)})`);
-  await arrived(receiver, WARM_SECONDS * RATE);
+  await calm(receiver);
   await receiver.ask("watch");
   await server.exec(`call tick(${String(seconds * RATE)})`);
   const spread = await arrived(receiver, seconds * RATE);
@@ -131,10 +130,25 @@ async function watched(
   return spread;
 }
 
+/** Nothing comes any more. (What was written while content was still copied may come folded.) */
+async function calm(receiver: FarProcess): Promise<void> {
+  for (let before = -1; ;) {
+    await pauseMs(SETTLE_MS);
+    const now = (await seenBy(receiver)).count;
+    if (now === before) return;
+    before = now;
+  }
+}
+
+async function seenBy(receiver: FarProcess): Promise<Spread> {
+  const spread = new Spread();
+  spread.addAll(await receiver.ask<ReadonlyMap<number, number>>("latencies"));
+  return spread;
+}
+
 async function arrived(receiver: FarProcess, rows: number): Promise<Spread> {
   for (let waited = 0; ; waited += SETTLE_MS) {
-    const spread = new Spread();
-    spread.addAll(await receiver.ask<ReadonlyMap<number, number>>("latencies"));
+    const spread = await seenBy(receiver);
     if (spread.count === rows) return spread;
     if (spread.count > rows || waited > WAIT_MS) {
       throw new Error(`${String(spread.count)} of ${String(rows)} rows came`);

@@ -58,8 +58,11 @@ export class SharedReads {
     if (known !== undefined) {
       const contents = await known.contents;
       const { log } = contents.lap;
-      if (mayServe(contents.lap) && attachments.every(({ channel }) => channel.movedAt <= log))
+      const isYoung = this.#context.clock.monotonic() - known.readAt <= LAP_MS_MAX;
+      const isStill = attachments.every(({ channel }) => channel.movedAt <= log);
+      if (isYoung && isStill && mayServe(contents.lap)) {
         return { contents, log: Math.max(log, hubLog()) };
+      }
       this.#drop(key, known);
     }
     const contents = this.#read(attachments);
@@ -135,5 +138,6 @@ function mayServe(lap: Lap): boolean {
 function bytesOf(lap: Lap): number {
   let bytes = 0;
   for (const { entries } of lap.channels) for (const { body } of entries) bytes += body.length;
-  return bytes;
+  // As entries and as frames.
+  return 2 * bytes;
 }

@@ -198,7 +198,9 @@ export class Feed {
       this.#collector.drop(channel);
       channel.serverStatus = status;
       const { serial } = channel.held.place;
-      if (how === "gap" && channel.hasPlace)
+      // Rule 9: a server that never had an entry of the channel does not know its kind.
+      const isUnknown = how === "snapshot" && epoch === 0 && serial > 0;
+      if ((how === "gap" && channel.hasPlace) || isUnknown)
         this.#sink.gap({ channel: name, from: serial, to: after });
     }
     this.#sink.moved();

@@ -6,7 +6,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -39,6 +39,7 @@ const POINTS: readonly (readonly [point: string, times: number])[] = [
 const SOME_UNITS = ["LmdbKeep.release", "after", 40] as const;
 /** Pages this small make every reading take many laps. */
 const LAP_BYTES = 1_000;
+const FLIPS = 40;
 
 const writer = join(import.meta.dirname, "../../dist/test/crash/journal-writer.js");
 
@@ -75,6 +76,62 @@ describe.each(POINTS)("killed at %s", (point, times) => {
     expect(truth.unit, "units that were appended in all").toBeGreaterThan(0);
   }, 120_000);
 });
+
+describe("a bit flipped in blocks that are not written back, or in a position", () => {
+  it("is found when the journal is opened, or changed nothing that counts", async () => {
+    const seed = Math.floor(Math.random() * 1e9);
+    const random = new SeededRandom(seed);
+    const kill = { point: "WriteBack.rows", moment: "before", count: 1 } as const;
+    const said = await killedWriter(kill);
+    const whole = `${folder}-whole`;
+    const isFile = (path: string): boolean => !path.endsWith(".sock");
+    cpSync(folder, whole, { recursive: true, filter: isFile });
+    let refused = 0;
+    try {
+      for (let round = 0; round < FLIPS; round += 1) {
+        rmSync(folder, { recursive: true });
+        cpSync(whole, folder, { recursive: true });
+        const at = flipBit(join(folder, "blocks.mdb"), random);
+        const what = `seed ${seed}: a bit of byte ${at}`;
+        const isWhole = await compareDamaged(said, what);
+        if (!isWhole) refused += 1;
+      }
+    } finally {
+      rmSync(whole, { recursive: true });
+    }
+    expect(refused, `seed ${seed}`).toBeGreaterThan(0);
+  }, 120_000);
+});
+
+/** False: refused as damaged. Throws for any other end. */
+async function compareDamaged(said: Said, what: string): Promise<boolean> {
+  let journal: JournalWriter;
+  try {
+    journal = await open(said.begun);
+  } catch (error) {
+    expect((error as { code?: unknown }).code, `${what}: ${String(error)}`).toBe("JOURNAL_DAMAGED");
+    return false;
+  }
+  try {
+    await compare(journal, said, { unit: 0, rows: new Map() }, what);
+    return true;
+  } finally {
+    await journal.close();
+  }
+}
+
+/** In what a block or a position says. Pages that are free hold such texts too. */
+function flipBit(path: string, random: SeededRandom): number {
+  const bytes = readFileSync(path);
+  const places: number[] = [];
+  for (const text of ["unit ", '"position"']) {
+    for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) places.push(at);
+  }
+  const at = (random.pick(places) ?? 0) + random.below(12);
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
+  writeFileSync(path, bytes);
+  return at;
+}
 
 interface Said {
   readonly begun: number;

@@ -128,7 +128,7 @@ describe("killed under load", () => {
       await world.program.kill();
       await first.kill();
       await before?.();
-      world.program.start(kills.program);
+      world.program.start({ kill: kills.program });
       await world.reached(world.program, what);
       world.program.start();
       await world.program.ready();
@@ -143,7 +143,7 @@ describe("killed under load", () => {
       run(async () => {
         for (const step of COPY_STEPS) {
           const kill = drawn(step);
-          world.program.start(kill);
+          world.program.start({ kill });
           await world.reached(world.program, killPointText(kill));
         }
         await world.compare();

@@ -32,6 +32,13 @@ export interface Outcome {
   readonly err: string;
 }
 
+export interface StartOptions {
+  /** A failpoint in it. */
+  readonly kill?: KillPoint;
+  /** No file of its own may become larger: as on a disk that is full. */
+  readonly fileBytesMax?: number;
+}
+
 const children = new Set<ChildProcess>();
 
 process.once("exit", () => {
@@ -101,12 +108,18 @@ ${parts}`,
     return this.#child?.pid;
   }
 
-  /** Starts it; `ready` tells when it serves. With a failpoint it ends there. */
-  start(kill?: KillPoint): void {
+  /** Starts it; `ready` tells when it serves. */
+  start({ kill, fileBytesMax }: StartOptions = {}): void {
     const args = [MAIN, "run", "-c", this.configFile];
     if (kill !== undefined) args.unshift("--import", FAILPOINT);
     const env = { ...process.env, CHANGECAST_FAILPOINT: killPointText(kill) };
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], env });
+    // The unit of POSIX' ulimit -f. Node ignores the signal that comes with it: writes fail.
+    const blocks = fileBytesMax === undefined ? "unlimited" : String(Math.ceil(fileBytesMax / 512));
+    const command = `ulimit -f ${blocks}; exec "$0" "$@"`;
+    const child = spawn("/bin/sh", ["-c", command, process.execPath, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env,
+    });
     children.add(child);
     this.#child = child;
     const keep = (chunk: Buffer): void => {

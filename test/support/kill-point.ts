@@ -1,15 +1,16 @@
 /**
  * Named failpoints: "Class.method" with a moment and a count. A process of a test puts one into the methods of
  * the real classes before it starts them, so the program itself carries nothing for it. `in` kills in the next
- * turn of the loop, while what the method began (a flush, a write to a socket) is still under way.
+ * turn of the loop, while what the method began (a flush, a write to a socket) is still under way. `late` does
+ * not kill: every call answers so many milliseconds later, as on a slow disk.
  */
 export const MOMENTS = ["before", "in", "after"] as const;
 
 export interface KillPoint {
   /** `Class.method`, of what the process offers. */
   readonly point: string;
-  readonly moment: (typeof MOMENTS)[number];
-  /** Which call of it kills, from 1. */
+  readonly moment: (typeof MOMENTS)[number] | "late";
+  /** Which call of it kills, from 1; for `late` the milliseconds. */
   readonly count: number;
 }
 
@@ -26,7 +27,7 @@ export function killPointText(kill: KillPoint | undefined): string {
 export function readKillPoint(text: string): KillPoint | undefined {
   if (text === "") return undefined;
   const [point = "", word = "", count = ""] = text.split(" ");
-  const moment = MOMENTS.find((each) => each === word);
+  const moment = [...MOMENTS, "late" as const].find((each) => each === word);
   if (moment === undefined || !(Number(count) >= 1)) throw new Error(`no kill point: ${text}`);
   return { point, moment, count: Number(count) };
 }
@@ -41,6 +42,7 @@ export function killAt(targets: KillTargets, kill: KillPoint | undefined): void 
   if (target === undefined || whole === undefined) throw new Error(`no method ${point}`);
   let left = count;
   target[method] = function (...given) {
+    if (moment === "late") return later(whole.apply(this, given), count);
     left -= 1;
     if (left === 0 && moment === "before") die();
     const result = whole.apply(this, given);
@@ -52,6 +54,11 @@ export function killAt(targets: KillTargets, kill: KillPoint | undefined): void 
     if (!(result instanceof Promise)) die();
     return result.then(die);
   };
+}
+
+async function later(result: unknown, ms: number): Promise<unknown> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  return result;
 }
 
 function die(): never {

@@ -2,7 +2,8 @@
  * The file of what is true: blocks, positions, facts, runs, schemas, hiding, and the parts of huge units.
  * The derived file can be made again from it as long as the blocks above the watermark are here.
  */
-import { AppError, errorText } from "../../base/errors.js";
+import { crc32 } from "node:zlib";
+import { AppError } from "../../base/errors.js";
 import type { SourcePosition } from "../../model/position.js";
 import type { TableSchema } from "../../model/table.js";
 import { decodeBlock } from "../block-decoder.js";
@@ -25,6 +26,9 @@ import { endOf, numberKey, partKey, pendingKey, readNumber, textKey } from "./ro
 
 const META_TRIMMED = Buffer.from("trimmed");
 const META_COPYING = Buffer.from("copying");
+
+/** Of the checksum before a row of JSON. */
+const SUM_BYTES = 4;
 
 /** The value of a document that a huge unit removed. */
 const GONE = Buffer.from([0]);
@@ -117,7 +121,7 @@ export class BlocksFile {
         this.#blocks.put(numberKey(finished.unit.log), finished.unit.block);
       }
       for (const schema of schemas) {
-        this.#schemas.put(textKey(`${schema.table}\0${schema.version}`), json(schema));
+        putSealed(this.#schemas, textKey(`${schema.table}\0${schema.version}`), schema);
       }
       this.#putFacts(after, first);
     });
@@ -125,17 +129,17 @@ export class BlocksFile {
 
   #putFacts(after: AppendFacts, first: LogNumber): void {
     for (const [source, position] of after.positions) {
-      this.#positions.put(textKey(source), json(position));
+      putSealed(this.#positions, textKey(source), position);
     }
     for (const [name, value] of after.facts) {
       if (value === null) this.#facts.remove(textKey(name));
-      else this.#facts.put(textKey(name), json(value));
+      else putSealed(this.#facts, textKey(name), value);
     }
     for (const [rule, version] of after.hiding ?? []) {
       const mark: HidingMark = { version, from: first };
-      this.#hiding.put(textKey(rule), json(mark));
+      putSealed(this.#hiding, textKey(rule), mark);
     }
-    if (after.copying !== undefined) this.#meta.put(META_COPYING, json(after.copying));
+    if (after.copying !== undefined) putSealed(this.#meta, META_COPYING, after.copying);
   }
 
   /** Drops blocks up to `log`, which the derived file holds durably. */
@@ -170,36 +174,38 @@ export class BlocksFile {
 
   copying(): readonly CopyStatus[] {
     const value = this.#meta.get(META_COPYING);
-    return value === undefined ? [] : this.#parsed<CopyStatus[]>("copying", value);
+    return value === undefined
+      ? []
+      : this.#parsed<CopyStatus[]>("copying", { key: META_COPYING, value });
   }
 
   /** In the order of their starts. */
   runs(): Run[] {
-    return [...this.#runs.range({})].map(({ value }) => this.#parsed<Run>("a run", value));
+    return [...this.#runs.range({})].map((row) => this.#parsed<Run>("a run", row));
   }
 
   addRun(run: Run): Promise<void> {
     const count = [...this.#runs.range({})].length;
     return this.environment.commit(() => {
-      this.#runs.put(numberKey(count + 1), json(run));
+      putSealed(this.#runs, numberKey(count + 1), run);
     });
   }
 
   #all<T>(table: Table): Map<string, T> {
     const found = new Map<string, T>();
-    for (const { key, value } of table.range({})) {
-      const name = key.toString("utf8");
-      found.set(name, this.#parsed<T>(name, value));
+    for (const row of table.range({})) {
+      const name = row.key.toString("utf8");
+      found.set(name, this.#parsed<T>(name, row));
     }
     return found;
   }
 
-  #parsed<T>(what: string, value: Buffer): T {
-    try {
-      return JSON.parse(value.toString("utf8")) as T;
-    } catch (error) {
-      throw this.damaged(what, errorText(error), error);
+  #parsed<T>(what: string, { key, value }: Row): T {
+    const text = value.subarray(SUM_BYTES);
+    if (value.length < SUM_BYTES || value.readUInt32LE() !== sumOf(key, text)) {
+      throw this.damaged(what, "its bytes are not those that were written");
     }
+    return JSON.parse(text.toString("utf8")) as T;
   }
 
   // ------------------------------------------------------------ parts of huge units
@@ -286,6 +292,15 @@ export class BlocksFile {
   }
 }
 
-function json(value: unknown): Buffer {
-  return Buffer.from(JSON.stringify(value), "utf8");
+/** Behind its checksum, as blocks have one: a position with a flipped bit would be another position. */
+function putSealed(table: Table, key: Buffer, value: unknown): void {
+  const text = JSON.stringify(value);
+  const bytes = Buffer.allocUnsafe(SUM_BYTES + Buffer.byteLength(text));
+  bytes.write(text, SUM_BYTES, "utf8");
+  bytes.writeUInt32LE(sumOf(key, bytes.subarray(SUM_BYTES)));
+  table.put(key, bytes);
+}
+
+function sumOf(key: Buffer, text: Buffer): number {
+  return crc32(text, crc32(key));
 }

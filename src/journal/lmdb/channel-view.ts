@@ -142,9 +142,14 @@ export class ChannelView {
       return this.#isSuperseded(entry.table, key?.toString()) ? undefined : entry;
     }
     const document = file.document(row.id, snapshot);
-    if (document === undefined || this.#isSuperseded(document.table, document.key)) {
-      return undefined;
+    if (document === undefined) {
+      // Gone in a unit that is being written back; otherwise the tables do not belong together.
+      const { overlay, log } = this.#view;
+      if (overlay.document(row.id, log) !== undefined) return undefined;
+      const found = `serial ${serial} names a document that is not there`;
+      throw file.damaged(`channel ${this.name}`, found);
     }
+    if (this.#isSuperseded(document.table, document.key)) return undefined;
     const { table, schema, body } = document;
     if (!this.#isShown(row.id)) return undefined;
     return { ...row.place, op: row.op, table, schema, body };

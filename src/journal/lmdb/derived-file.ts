@@ -126,8 +126,13 @@ export class DerivedFile {
       return read();
     } catch (error) {
       if (!(error instanceof DamagedBytes)) throw error;
-      const message = `reading ${what} in ${this.environment.path}: ${error.message}`;
-      throw new AppError("JOURNAL_DAMAGED", message, { cause: error });
+      throw this.damaged(what, error.message, error);
     }
+  }
+
+  damaged(what: string, found: string, cause?: unknown): AppError {
+    const detail = cause === undefined ? {} : { cause };
+    const message = `reading ${what} in ${this.environment.path}: ${found}`;
+    return new AppError("JOURNAL_DAMAGED", message, detail);
   }
 }

@@ -88,12 +88,8 @@ export class Environment {
       });
       this.#fence = readOnly ? undefined : this.#openFence();
     } catch (error) {
-      const text = errorText(error);
-      const isDamaged = /MDB_(?:CORRUPTED|INVALID|PAGE_NOTFOUND|PANIC|BAD_)|corrupt|damaged/i.test(
-        text,
-      );
-      const code = isDamaged ? "JOURNAL_DAMAGED" : "JOURNAL_UNREADABLE";
-      throw new AppError(code, `opening ${path}: ${text}`, { cause: error });
+      const code = tellsDamage(error) ? "JOURNAL_DAMAGED" : "JOURNAL_UNREADABLE";
+      throw new AppError(code, `opening ${path}: ${errorText(error)}`, { cause: error });
     }
   }
 
@@ -103,7 +99,7 @@ export class Environment {
     if (found === undefined) {
       throw new AppError("JOURNAL_DAMAGED", `opening ${this.path}: it has no table ${name}`);
     }
-    return new LmdbTable(found);
+    return new LmdbTable(found, this.path);
   }
 
   /** From now on only this process can commit. */
@@ -199,21 +195,31 @@ interface Writes {
 
 class LmdbTable implements Table {
   readonly #db: Database<Buffer, Buffer>;
+  readonly #path: string;
   readonly #writes: Writes;
 
-  constructor(db: Database<Buffer, Buffer>) {
+  constructor(db: Database<Buffer, Buffer>, path: string) {
     this.#db = db;
+    this.#path = path;
     this.#writes = db;
   }
 
   get(key: Buffer, snapshot?: Snapshot): Buffer | undefined {
-    return snapshot === undefined
-      ? this.#db.get(key)
-      : this.#db.get(key, { transaction: snapshot });
+    try {
+      return snapshot === undefined
+        ? this.#db.get(key)
+        : this.#db.get(key, { transaction: snapshot });
+    } catch (error) {
+      throw readFailure(this.#path, error);
+    }
   }
 
   range(range: RowRange, snapshot?: Snapshot): Iterable<Row> {
-    return this.#db.getRange(snapshot === undefined ? range : { ...range, transaction: snapshot });
+    const path = this.#path;
+    const rows = this.#db.getRange(
+      snapshot === undefined ? range : { ...range, transaction: snapshot },
+    );
+    return { [Symbol.iterator]: () => readingRows(path, rows) };
   }
 
   bytes(): number {
@@ -239,6 +245,36 @@ class LmdbTable implements Table {
   }
 }
 
+/** The rows, with a failure named as what it is. No generator: rows pass here by the million. */
+function readingRows(path: string, rows: Iterable<Row>): Iterator<Row> {
+  const iterator = rows[Symbol.iterator]();
+  return {
+    next: () => {
+      try {
+        return iterator.next();
+      } catch (error) {
+        throw readFailure(path, error);
+      }
+    },
+    return: () => {
+      iterator.return?.();
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+/** What LMDB says of pages that are not what they should be. */
+function tellsDamage(error: unknown): boolean {
+  const text = errorText(error);
+  return /MDB_(?:CORRUPTED|INVALID|PAGE_NOTFOUND|PANIC|BAD_)|corrupt|damaged/i.test(text);
+}
+
+/** Our own bugs stay what they are. */
+function readFailure(path: string, error: unknown): unknown {
+  if (!tellsDamage(error)) return error;
+  return new AppError("JOURNAL_DAMAGED", `reading ${path}: ${errorText(error)}`, { cause: error });
+}
+
 /** lmdb tells the reason by a second promise, which must not stay unheard. */
 async function writeFailure(path: string, error: unknown): Promise<AppError> {
   let reason = error;
@@ -252,5 +288,6 @@ async function writeFailure(path: string, error: unknown): Promise<AppError> {
     reason = await Promise.race([told.catch((cause: unknown) => cause), late]);
   }
   const found = reason === undefined ? errorText(error) : errorText(reason);
-  return new AppError("JOURNAL_WRITE_FAILED", `writing ${path}: ${found}`, { cause: error });
+  const code = tellsDamage(reason ?? error) ? "JOURNAL_DAMAGED" : "JOURNAL_WRITE_FAILED";
+  return new AppError(code, `writing ${path}: ${found}`, { cause: error });
 }

@@ -2,6 +2,7 @@
  * The ordinary connection beside the stream: asks where the log stands and what a table looks like, one
  * statement at a time. It breaks with the first failure, and the session with it.
  */
+import { AppError } from "../../src/base/errors.js";
 import type { Client } from "pg";
 import type { Clock } from "../../src/base/clock.js";
 import { connect, endClient, failureOf } from "./connection.js";
@@ -23,6 +24,7 @@ export class ControlConnection {
   readonly #client: Client;
   readonly #clock: Clock;
   #last: Promise<unknown> = Promise.resolve();
+  #failure: AppError | undefined;
 
   private constructor(client: Client, clock: Clock) {
     this.#client = client;
@@ -42,12 +44,22 @@ export class ControlConnection {
 
   /** The client for somebody who needs several statements; others wait meanwhile. */
   async use<T>(doing: string, work: (client: Client) => Promise<T>): Promise<T> {
-    const turn = this.#last.then(() => work(this.#client));
+    const turn = this.#last.then(() => {
+      if (this.#failure !== undefined) throw this.#failure;
+      return work(this.#client);
+    });
     this.#last = turn.catch(() => undefined);
     try {
       return await turn;
     } catch (error) {
-      throw failureOf(error, doing);
+      const failure = failureOf(error, doing);
+      // No answer, or none any more: whoever waits in line need not find that out again.
+      const isOurs = error instanceof AppError || failure.context["sqlState"] !== undefined;
+      if (!isOurs) {
+        this.#failure = failure;
+        await this.close();
+      }
+      throw failure;
     }
   }
 

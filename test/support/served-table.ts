@@ -88,8 +88,9 @@ export class ServedTable {
   async write(count = 1, what = "some", database = this.database): Promise<void> {
     const first = this.#lastId + 1;
     this.#lastId += count;
+    const text = what.replaceAll("'", "''");
     await database.exec(`do $$ begin for n in ${String(first)}..${String(this.#lastId)} loop
-      insert into stock values (n, '${what} ' || n); insert into trail values (n, '${what}');
+      insert into stock values (n, '${text} ' || n); insert into trail values (n, '${text}');
       commit; end loop; end $$`);
   }
 

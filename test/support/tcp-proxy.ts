@@ -87,9 +87,14 @@ export class TcpProxy {
   #pass(from: Socket, to: Socket, pair: readonly [Socket, Socket]): void {
     from.setNoDelay(true);
     from.on("data", (chunk: Buffer) => {
-      // Written without back-pressure: tests move little, and a frozen side must not end the other.
       if (from === pair[0] || chunk.length < this.#cutAfterBytes) {
-        to.write(chunk);
+        // Who is not read is not read from; a frozen pair rests until it is mended.
+        if (!to.write(chunk)) {
+          from.pause();
+          to.once("drain", () => {
+            if (this.#state === "open") from.resume();
+          });
+        }
         if (from === pair[1]) this.#cutAfterBytes -= chunk.length;
         return;
       }

@@ -134,6 +134,20 @@ describe("a journal's folder", () => {
     await journal.close();
   });
 
+  it("lets go of deletions whatever the log number up to which they go", async () => {
+    const journal = await open(folder);
+    const shape = { kind: "events" as const, columns: happenedColumns, key: [] };
+    const schema = journal.schemaVersion("happened", shape);
+    for (let log = 1; log <= 255; log += 1) {
+      const draft = journal.block();
+      draftEvent(draft, log, schema);
+      passedMs += 61_000;
+      await journal.append(draft, { positions: new Map(), facts: new Map() });
+    }
+    await journal.retain();
+    await journal.close();
+  });
+
   it("is refused when its format cannot be read", async () => {
     writeFileSync(join(folder, "journal.json"), "{");
     expect(await code(() => open(folder))).toBe("JOURNAL_DAMAGED");

@@ -11,7 +11,6 @@ import type { BlocksFile } from "./blocks-file.js";
 import type { DerivedFile } from "./derived-file.js";
 import type { DerivedQueue } from "./derived-queue.js";
 import {
-  endOf,
   indexKey,
   indexSerial,
   numberKey,
@@ -193,7 +192,7 @@ export class Retention {
   /** Deletions up to `log`, where they are still the last word about their row. */
   async #tombstones(log: LogNumber): Promise<void> {
     const { file } = this.#parts;
-    const end = endOf(numberKey(log));
+    const end = numberKey(log + 1);
     for (;;) {
       file.environment.fresh();
       const keys = [...file.tombstones.range({ end, limit: SLICE_ROWS })].map(({ key }) => key);

@@ -12,7 +12,7 @@ const reachedOtherwise: readonly { readonly under: RegExp; readonly reason: stri
     reason: "a user of the client imports a store and its driver by their subpaths",
   },
   {
-    under: /^src\/client\/(history|subscription|table|react)\.ts$/,
+    under: /^src\/client\/(history|subscription|table|tabs|react)\.ts$/,
     reason: "entry points of their own, so that only apps that use them download them",
   },
   {

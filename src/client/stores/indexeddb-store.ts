@@ -55,6 +55,7 @@ export async function indexedDbStore(
 }
 
 export class IndexedDbStore implements Store {
+  readonly name: string;
   /** For readers of its rows (indexeddb-reader.ts). */
   readonly database: GrowingDatabase;
   readonly indexes: ReadonlyMap<string, readonly (readonly string[])[]>;
@@ -69,6 +70,7 @@ export class IndexedDbStore implements Store {
 
   constructor(name: string, options: IndexedDbOptions) {
     const { indexes = {}, durability = "relaxed", clock = systemClock } = options;
+    this.name = name;
     this.database = new GrowingDatabase(name, { clock, durability });
     this.indexes = new Map(
       Object.entries(indexes).map(([table, list]) => [
@@ -158,6 +160,18 @@ export class IndexedDbStore implements Store {
     listener: (changes: StoreChanges) => void,
   ): () => void {
     return this.#watchers.add(tables, listener);
+  }
+
+  /** Another tab wrote this (tabs.ts). */
+  heard(changes: StoreChanges): void {
+    this.#watchers.tell(changes);
+  }
+
+  /** Tells watchers of every table: what was written meanwhile is not known. */
+  async lookAgain(): Promise<void> {
+    const tables = (await this.database.names()).filter((name) => !name.startsWith("changecast_"));
+    const unknown = { inserted: 0, updated: 0, deleted: 0 };
+    this.heard(new Map(tables.map((table) => [table, unknown])));
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,66 @@
+/** A page of an app that shares one sync with its other tabs. Its address says the server and the channels. */
+import { changecast } from "../../src/client/client.js";
+import type { SyncStatus } from "../../src/client/status.js";
+import { indexedDbStore } from "../../src/client/stores/indexeddb-store.js";
+import { table } from "../../src/client/table.js";
+import { syncTabs } from "../../src/client/tabs.js";
+
+export interface TabsPage {
+  leads(): boolean;
+  status(): SyncStatus["connection"]["state"];
+  trouble(): string | undefined;
+  /** What a live query over the rows told last, as `id=value`. */
+  shown(): readonly string[];
+  /** Rows of which one of a pair was shown without the other. */
+  torn(): number;
+  attach(channel: string): Promise<void>;
+  detach(channel: string): Promise<void>;
+  until(position: string): Promise<void>;
+  /** How many times the store told of a change. */
+  heard(): number;
+}
+
+/** Of an app that wants both channels; both hold each key, the second this much higher. */
+const SECOND = 1_000;
+
+const asked = new URLSearchParams(location.search);
+if (asked.get("locks") === "no") Object.defineProperty(navigator, "locks", { value: undefined });
+
+const cast = changecast({ url: asked.get("url") ?? "" });
+const store = await indexedDbStore("tabs");
+const channels = (asked.get("channels") ?? "store:1,store:2").split(",");
+const sync = syncTabs(cast, store, channels);
+let shown: readonly { readonly id: number; readonly value: string }[] = [];
+let torn = 0;
+let heard = 0;
+
+store.watch("rows", () => {
+  heard += 1;
+});
+table<{ readonly id: number; readonly value: string }>(store, "rows")
+  .orderBy("id")
+  .live((rows) => {
+    shown = rows;
+    if (channels.length < 2) return;
+    const values = new Map(rows.map(({ id, value }) => [id, value]));
+    for (const [id, value] of values) {
+      if (id < SECOND && values.get(id + SECOND) !== value) torn += 1;
+    }
+  });
+
+const page: TabsPage = {
+  leads: () => sync.leads,
+  status: () => sync.status.connection.state,
+  trouble: () => sync.status.trouble?.code,
+  shown: () => shown.map(({ id, value }) => `${id}=${value}`),
+  torn: () => torn,
+  attach: async (channel) => {
+    sync.attach([channel]);
+    await sync.ready([channel]);
+  },
+  detach: (channel) => sync.detach([channel]),
+  until: (position) => sync.until("shop", position),
+  heard: () => heard,
+};
+
+(globalThis as unknown as { page: TabsPage }).page = page;

@@ -104,7 +104,7 @@ export default defineConfig(
     },
   },
   {
-    files: ["test/browser/**/*.ts"],
+    files: ["test/browser/**/*.ts", "demo/page/**/*.ts"],
     rules: { "no-restricted-globals": ["error", processGlobal] },
   },
   {

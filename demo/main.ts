@@ -79,10 +79,13 @@ async function start(): Promise<void> {
   }
   for (const device of world.devices) device.start();
   await world.until("all devices are live", allLive);
+  const page = await fetch(world.pageUrl);
+  if (!page.ok) throw new Error(`the page at ${world.pageUrl} answers ${String(page.status)}`);
   writer = new ShopWriter(await world.connect(), Number(options.seed));
 }
 
 async function runLive(): Promise<void> {
+  view.note(`the shop in a browser: ${world.pageUrl}`);
   view.note(`try in another terminal: npx changecast tail store:1 --url ${world.serviceUrl}`);
   view.note("");
   view.start();

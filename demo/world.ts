@@ -14,6 +14,7 @@ import { Child } from "./children.js";
 import type { ClientWord, DemoWord } from "./client.js";
 import type { DatabaseWord } from "./database.js";
 import { Latencies } from "./latencies.js";
+import { buildPage, ShopApi } from "./page-server.js";
 import { pause } from "./pause.js";
 import { createShop } from "./shop.js";
 
@@ -86,9 +87,11 @@ export class World {
   url = "";
   serviceUrl = "";
   opsUrl = "";
+  pageUrl = "";
   version = "";
   #database: Child | undefined;
   #service: Child | undefined;
+  #api: ShopApi | undefined;
   readonly #clients: pg.Client[] = [];
   readonly #end: AbortSignal;
   readonly #fail: (reason: string) => void;
@@ -135,6 +138,10 @@ export class World {
 
   async startService(): Promise<void> {
     const port = await freePort(PORT);
+    this.pageUrl = `http://127.0.0.1:${String(port)}/`;
+    const pages = join(this.folder, "pages");
+    this.#api = await ShopApi.start(await this.connect());
+    await buildPage(pages, this.#api.url);
     const opsPort = await freePort(OPS_PORT);
     this.opsUrl = `http://127.0.0.1:${String(opsPort)}`;
     this.#service = new Child({
@@ -145,6 +152,7 @@ export class World {
         CHANGECAST_DEMO_URL: this.url,
         CHANGECAST_DEMO_JOURNAL: join(this.folder, "journal"),
         CHANGECAST_DEMO_PORT: String(port),
+        CHANGECAST_DEMO_PAGES: pages,
         CHANGECAST_DEMO_OPS_PORT: String(opsPort),
       },
       logFile: join(this.folder, "changecast.log"),
@@ -210,6 +218,7 @@ export class World {
   async stop(): Promise<void> {
     await Promise.all(this.devices.map(({ child }) => child.stop()));
     await this.#service?.stop();
+    this.#api?.close();
     await Promise.all(this.#clients.map((client) => client.end().catch(() => undefined)));
     await this.#database?.stop();
   }

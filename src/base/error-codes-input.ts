@@ -12,6 +12,11 @@ export const inputErrors = {
     "The configuration file cannot be read: it is missing, too large, or not ours to read.",
     "Give its path with `-c`, and let the user of this process read it.",
   ),
+  CONFIG_PAGES_UNREADABLE: entry(
+    "reject",
+    "The folder of `listen.pages` cannot be read, or is too large to be an app's pages.",
+    "Name the folder that the app's build put out.",
+  ),
   CONFIG_SYNTAX: entry(
     "fatal",
     "The configuration file is not YAML that can be read in one way only.",

@@ -21,6 +21,7 @@ export interface ElectionParts {
   readonly ping: () => void;
   /** Leads until the signal says that another does. Leading ends when it resolves. */
   readonly lead: (lost: AbortSignal) => Promise<void>;
+  readonly failed: (error: unknown) => void;
 }
 
 export class Election {
@@ -73,7 +74,7 @@ export class Election {
     this.#cancelQueue();
     this.#waiting?.abort();
     this.#lost?.abort();
-    await this.#leading.catch(() => undefined);
+    await this.#leading;
   }
 
   #queue(): void {
@@ -109,10 +110,17 @@ export class Election {
     this.#waiting = undefined;
     this.#lost = lost;
     this.#askedAt = undefined;
-    this.#leading = this.#parts.lead(lost.signal).finally(() => {
-      this.#lost = undefined;
-      this.heard();
-    });
+    this.#leading = this.#parts
+      .lead(lost.signal)
+      .catch((error: unknown) => {
+        // Something is wrong here that another try would not mend at once.
+        this.#yielded = true;
+        this.#parts.failed(error);
+      })
+      .finally(() => {
+        this.#lost = undefined;
+        this.heard();
+      });
     return this.#leading;
   }
 

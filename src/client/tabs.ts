@@ -94,6 +94,9 @@ class SharedSync implements TabSync {
         this.#line.say({ t: "ping" });
       },
       lead: (lost) => this.#lead(lost),
+      failed: (error) => {
+        log.error("client.tab.lead.failed", { error: errorText(error) });
+      },
     });
     this.#unwatch = whenShown(() => {
       this.#refresh();
@@ -171,6 +174,25 @@ class SharedSync implements TabSync {
       ...(onFull === undefined ? {} : { onFull }),
     });
     this.#sync = sync;
+    try {
+      this.#begin(sync);
+      await new Promise<void>((resolve) => {
+        if (lost.aborted) resolve();
+        lost.addEventListener("abort", () => {
+          resolve();
+        });
+      });
+    } finally {
+      this.#sync = undefined;
+      this.#asks.follow();
+      await sync.stop();
+    }
+    // A new leader may have asked while this tab was not listening.
+    this.#sayWants();
+    this.#asks.again();
+  }
+
+  #begin(sync: Sync): void {
     sync.on("status", (status) => {
       this.#tellStatus(status);
     });
@@ -185,18 +207,6 @@ class SharedSync implements TabSync {
     this.#line.say({ t: "lead" });
     this.#asks.lead(sync, (names) => this.#leave(names, sync));
     this.#refresh();
-    await new Promise<void>((resolve) => {
-      if (lost.aborted) resolve();
-      lost.addEventListener("abort", () => {
-        resolve();
-      });
-    });
-    this.#sync = undefined;
-    this.#asks.follow();
-    await sync.stop();
-    // A new leader may have asked while this tab was not listening.
-    this.#sayWants();
-    this.#asks.again();
   }
 
   #tellStatus(status: SyncStatus): void {

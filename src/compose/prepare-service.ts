@@ -15,6 +15,7 @@ import { Health } from "../ops/health.js";
 import { createHttpAnswers } from "../ops/http-answers.js";
 import { Metrics } from "../ops/metrics.js";
 import { OpsServer } from "../ops/ops-server.js";
+import { readStaticPages } from "../ops/static-pages.js";
 import { askSources } from "./ask-sources.js";
 import { journalProblems } from "./journal-sources.js";
 import type { ReadSources } from "./journal-sources.js";
@@ -59,6 +60,9 @@ export async function prepareService(
     const port = await told(problems, ["ops", "port"], () => ops.listen(config.ops));
     if (port !== undefined) log.info("ops.opened", { host: config.ops.host, port });
     problems.push(...(await probeListen(config)));
+    const pages = await told(problems, ["listen", "pages"], async () => {
+      return config.listen.pages === undefined ? undefined : readStaticPages(config.listen.pages);
+    });
     journal = await told(problems, ["journal", "path"], () => {
       return openJournal(config.journal, { clock, random, pid });
     });
@@ -67,7 +71,7 @@ export async function prepareService(
     const resume = resumeOf(journal, found);
     problems.push(...(await askSources({ config, signal, log, resume })));
     if (journal !== undefined && !problems.some(({ level }) => level === "error")) {
-      const parts = { config, log, clock, random, state, health, metrics, ops, journal };
+      const parts = { config, log, clock, random, state, health, metrics, ops, journal, pages };
       service = new Service(parts);
     }
     return { service, problems };

@@ -17,6 +17,7 @@ import type { OpsServer } from "../ops/ops-server.js";
 import { Pipeline } from "../pipeline/pipeline.js";
 import { authOptions, positionParser } from "./broker-options.js";
 import { keepConnectors } from "./journal-sources.js";
+import type { StaticPages } from "../ops/static-pages.js";
 import type { ServiceState } from "./service-state.js";
 
 /** Beyond the time that clients get to leave. Both together stay below the 10 s after which containers are killed. */
@@ -37,6 +38,8 @@ export interface ServiceParts {
   readonly ops: OpsServer;
   /** Open. */
   readonly journal: JournalWriter;
+  /** Of the clients' port. */
+  readonly pages: StaticPages | undefined;
 }
 
 interface RunningPart {
@@ -93,7 +96,7 @@ export class Service {
 
   /** Resolves when it listens, or when it is too late for that. */
   async #startBroker(ended: AbortSignal): Promise<void> {
-    const { config, journal, log, clock, random, health, metrics, state } = this.#parts;
+    const { config, journal, log, clock, random, health, metrics, state, pages } = this.#parts;
     const { listen, limits, sources, auth } = config;
     let opened: () => void = () => undefined;
     const listening = new Promise<void>((resolve) => {
@@ -107,7 +110,7 @@ export class Service {
       parsePosition: positionParser(sources),
       ...authOptions(auth),
       ...(listen.origins === undefined ? {} : { origins: listen.origins }),
-      onRequest: createHttpAnswers({ health, log }),
+      onRequest: createHttpAnswers({ health, log, ...(pages === undefined ? {} : { pages }) }),
       onListening: opened,
       limits,
       metrics: metrics.broker(),

@@ -39,6 +39,8 @@ export interface ListenConfig {
   readonly port: number;
   /** Undefined: not restricted by the configuration. */
   readonly origins: readonly string[] | undefined;
+  /** Absolute. */
+  readonly pages: string | undefined;
 }
 
 export interface AuthConfig {

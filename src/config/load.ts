@@ -18,7 +18,7 @@ import type { Config, SourceConfig } from "./config.js";
 import { fillPlaceholders, type Environment } from "./placeholders.js";
 import { schemaProblems, withoutUnknownKeys } from "../connector/schema-problems.js";
 import * as schema from "./schema.js";
-import { authConfig, journalConfig, limitsConfig } from "./settings.js";
+import { authConfig, journalConfig, limitsConfig, listenConfig } from "./settings.js";
 import { FILE_BYTES_MAX, parseYaml, type TextPlace } from "./yaml-text.js";
 
 export interface LocatedProblem extends Problem, TextPlace {
@@ -175,7 +175,7 @@ function readSettings(root: Part, request: LoadRequest, problems: Problem[]): Se
   if (!journal || !listen || !ops || !log || !limits) return undefined;
   return {
     journal: journalConfig(journal, request.baseDir),
-    listen: { host: listen.host, port: Number(listen.port), origins: listen.origins },
+    listen: listenConfig(listen, request.baseDir),
     ops: { host: ops.host, port: Number(ops.port) },
     auth: auth?.auth,
     log,

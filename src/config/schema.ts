@@ -83,6 +83,9 @@ export const listenSchema = z
     origins: z.array(z.url()).min(1).max(100).optional().meta({
       description: "Web origins whose pages may connect, e.g. https://app.example.com.",
     }),
+    pages: z.string().min(1).optional().meta({
+      description: "A folder of web pages to serve on the same port, read once at the start.",
+    }),
   })
   .prefault({})
   .meta({ description: "Where clients connect: a WebSocket at /v1." });

@@ -5,8 +5,8 @@ import { must } from "../base/assert.js";
 import { errorText } from "../base/errors.js";
 import { Secret } from "../base/secret.js";
 import type { Problem } from "../model/problem.js";
-import type { AuthConfig, JournalConfig, LimitsConfig } from "./config.js";
-import type { authSchema, journalSchema, limitsSchema } from "./schema.js";
+import type { AuthConfig, JournalConfig, LimitsConfig, ListenConfig } from "./config.js";
+import type { authSchema, journalSchema, limitsSchema, listenSchema } from "./schema.js";
 import { parseDuration, parseSize } from "./units.js";
 
 /** As the broker demands; told here too, with the line. */
@@ -38,6 +38,14 @@ export function journalConfig(
       tombstones: { ageMs: milliseconds(tombstones.age) },
     },
   };
+}
+
+export function listenConfig(
+  { host, port, origins, pages }: z.output<typeof listenSchema>,
+  baseDir: string,
+): ListenConfig {
+  const folder = pages === undefined ? undefined : resolve(baseDir, pages);
+  return { host, port: Number(port), origins, pages: folder };
 }
 
 export function limitsConfig(written: z.output<typeof limitsSchema>): LimitsConfig {

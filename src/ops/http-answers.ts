@@ -1,16 +1,19 @@
 /**
- * Answers plain HTTP requests, the same on the clients' port (health only) and on the operators' port
- * (metrics too). Only reads: GET and HEAD. It keeps no connection state and reads no body.
+ * Answers plain HTTP requests, the same on the clients' port (health, and an app's pages) and on the
+ * operators' port (metrics too). Only reads: GET and HEAD. It keeps no connection state and reads no body.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { errorText } from "../base/errors.js";
 import type { Log } from "../base/log.js";
 import type { Health, HealthAnswer } from "./health.js";
+import type { StaticFile, StaticPages } from "./static-pages.js";
 
 export interface HttpAnswersOptions {
   readonly health: Health;
   /** Absent on the clients' port: numbers about all clients are not for each client. */
   readonly metrics?: MetricsPage;
+  /** On the clients' port, where the configuration names some. */
+  readonly pages?: StaticPages;
   readonly log: Log;
 }
 
@@ -35,7 +38,7 @@ export function createHttpAnswers(options: HttpAnswersOptions): HttpAnswers {
 }
 
 async function answer(
-  { health, metrics }: HttpAnswersOptions,
+  { health, metrics, pages }: HttpAnswersOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -52,7 +55,8 @@ async function answer(
     const page = await metrics.metrics();
     response.writeHead(200, { "content-type": metrics.contentType, "cache-control": "no-store" });
     response.end(page);
-  } else sendJson(response, 404, { error: `nothing is at ${path}` });
+  } else if (pages?.has(path) === true) sendFile(response, pages.get(path));
+  else sendJson(response, 404, { error: `nothing is at ${path}` });
 }
 
 function sendFreshness(response: ServerResponse, health: Health, request: IncomingMessage): void {
@@ -73,6 +77,16 @@ function pathOf(request: IncomingMessage): string {
 
 function send(response: ServerResponse, { status, body }: HealthAnswer): void {
   sendJson(response, status, body);
+}
+
+function sendFile(response: ServerResponse, file: StaticFile | undefined): void {
+  response.writeHead(200, {
+    "content-type": file?.contentType ?? "application/octet-stream",
+    // A page that was built anew has the same names.
+    "cache-control": "no-cache",
+    "x-content-type-options": "nosniff",
+  });
+  response.end(file?.body);
 }
 
 function sendJson(response: ServerResponse, status: number, body: object): void {

@@ -145,8 +145,11 @@ function plain(value: unknown): NaturalValue {
   throw new Error(`SQLite gave a ${typeof value}`);
 }
 
-function openDatabaseSync(type: typeof DatabaseSync, path: string): OpenDatabase {
-  const database = new type(path);
+export function openDatabaseSync(
+  type: typeof DatabaseSync,
+  path: string,
+  database = new type(path),
+): OpenDatabase {
   return {
     driver: nodeSqlite(database),
     all: (sql) => {

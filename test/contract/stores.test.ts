@@ -1,5 +1,6 @@
 /** The store suite over every store and driver that there is. */
 import { memoryStore } from "../../src/client/stores/memory-store.js";
+import { openExpoSqlite, openOpSqlite } from "./native-subject.js";
 import {
   answeringLater,
   openBetterSqlite3,
@@ -25,6 +26,10 @@ storeContract("@photostructure/sqlite", () => sqliteSubject(openPhotostructure))
 storeContract("better-sqlite3", () => sqliteSubject(openBetterSqlite3));
 
 storeContract("an asynchronous driver", () => sqliteSubject(answeringLater(openPhotostructure)));
+
+storeContract("expo-sqlite, in its form", () => sqliteSubject(openExpoSqlite));
+
+storeContract("op-sqlite, in its form", () => sqliteSubject(openOpSqlite));
 
 const openOwn = openNodeSqlite();
 // Node before 22.5 has none: the drivers above cover the same code there.

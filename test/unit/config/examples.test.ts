@@ -15,6 +15,7 @@ const environment = {
   CHANGECAST_DEMO_URL: "postgres://reader:x@localhost/shop",
   CHANGECAST_DEMO_JOURNAL: "/tmp/journal",
   CHANGECAST_DEMO_PORT: "7070",
+  CHANGECAST_DEMO_PAGES: "/tmp/pages",
   CHANGECAST_DEMO_OPS_PORT: "7071",
   OFFICE_KEY: "0123456789abcdef",
   JWT_SECRET: "0123456789abcdef0123456789abcdef",

@@ -2,6 +2,7 @@
  * `npm run bench [-- NAME …] [--quick]`: each bench prints one line of JSON with its figure and a reference of
  * the same run, then a table of all.
  */
+import { browserBenches } from "./browser-benches.js";
 import { printed } from "./figure.js";
 import type { Figure } from "./figure.js";
 import { brokerBenches } from "./broker-benches.js";
@@ -13,7 +14,7 @@ import { journal } from "./journal.js";
 
 const benches = [
   ...[journal, ingest, ingestSmall, ingestHuge, growth],
-  ...[...clientBenches, ...brokerBenches],
+  ...[...clientBenches, ...brokerBenches, ...browserBenches],
 ];
 
 const words = process.argv.slice(2);

@@ -6,7 +6,8 @@ import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { build } from "vite";
 
-const root = resolve(import.meta.dirname, "../..");
+/** Of the sources, also where this file is a built one. */
+const root = resolve(import.meta.dirname, "../..").replace(/\/dist$/, "");
 
 /** What the client is written for; newer syntax would be compiled down and grow. */
 const TARGET = "es2022";

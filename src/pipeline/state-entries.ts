@@ -39,8 +39,7 @@ export function stateEntries(before: Before, state: DocumentState): StateDiffere
   const entries = own === undefined ? [] : leaving(own, state, stays);
   const ownChannels = rowChannels(own, state);
   const previousChannels = rowChannels(previous, state);
-  const isSame =
-    own !== undefined && own.schema === state.schema && isSameBody(own, state.body);
+  const isSame = own !== undefined && own.schema === state.schema && isSameBody(own, state.body);
   const { table, schema, body } = state;
   for (const channel of state.channels) {
     const isOwn = ownChannels?.has(channel) === true;
@@ -81,7 +80,5 @@ function rowChannels(
 }
 
 function isSameBody(own: KeptDocument, body: DocumentState["body"]): boolean {
-  return typeof body === "string"
-    ? bodyTextOf(own) === body
-    : Buffer.compare(own.body, body) === 0;
+  return typeof body === "string" ? bodyTextOf(own) === body : Buffer.compare(own.body, body) === 0;
 }

@@ -76,7 +76,9 @@ function identityOf(values: readonly string[]): string {
 
 function entries({ changes }: Routed): string[] {
   return changes.flatMap((change) =>
-    change.entries.map(({ op, channel, body }) => `${op} ${channel} ${Buffer.from(body).toString()}`),
+    change.entries.map(
+      ({ op, channel, body }) => `${op} ${channel} ${Buffer.from(body).toString()}`,
+    ),
   );
 }
 

@@ -67,6 +67,46 @@ export const sourceErrors = {
     "Bytes from MongoDB are no BSON: a length leads out of its document, or a type does not exist.",
     "It is read again. If it stays so, a proxy or the server damages data: compare with another member.",
   ),
+  MONGODB_UNREACHABLE: entry(
+    "retry",
+    "No member of the deployment answers that could be read from: none is there, or none is primary.",
+    "Nothing if it passes (an election): it is tried again. If it stays so, look at hosts, replicaSet and firewall.",
+  ),
+  MONGODB_LOGIN_REFUSED: entry(
+    "fatal",
+    "MongoDB does not let us in: user, password, authSource or certificate do not fit.",
+    "Correct the named part of the source; users often live in the database admin (authSource).",
+  ),
+  MONGODB_PRIVILEGE_MISSING: entry(
+    "fatal",
+    "The user of a source lacks a privilege in MongoDB.",
+    "Run `changecast check`: it prints the role that is needed.",
+  ),
+  MONGODB_COMMAND_FAILED: entry(
+    "retry",
+    "MongoDB refused a command of ours.",
+    "Look at the quoted reason; it is tried again.",
+  ),
+  MONGODB_SERVER_UNFIT: entry(
+    "fatal",
+    "The server is no member of a replica set, too old, or not MongoDB.",
+    "Follow the cure that is shown with the error (connectors/mongodb/README.md).",
+  ),
+  MONGODB_COLLECTION_UNFIT: entry(
+    "fatal",
+    "A rule reads a view or a time series, which have no change streams.",
+    "Name the collection that the documents are written to.",
+  ),
+  MONGODB_CHANGE_UNREADABLE: entry(
+    "retry",
+    "A change lacks what is needed to read it, mostly because the source's `pipeline` took it away.",
+    "Leave the fields in the pipeline that the message names; it is tried again.",
+  ),
+  MONGODB_HISTORY_LOST: entry(
+    "resync",
+    "The changes since the last position are not in the oplog any more, or the deployment is another one.",
+    "Nothing: its collections are copied again and clients get the difference.",
+  ),
   PIPELINE_SOURCE_REFUSED: entry(
     "retry",
     "A source that could be read before now refuses us.",

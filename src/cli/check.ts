@@ -37,7 +37,7 @@ Exit code 0: all well (warnings are shown); 2: something must be mended.
     }
     const loaded = await loadConfig(values.config, io.env);
     const { config } = loaded;
-    const found = values.offline ? [] : await ask(loaded, io.stop);
+    const found = values.offline ? [] : await ask(loaded, io);
     const problems = [...loaded.problems, ...found.map((problem) => loaded.locate(problem))];
     for (const line of reportProblems(problems, { colour: io.colour })) io.out(line);
     if (config === undefined || problems.some(({ level }) => level === "error")) {
@@ -49,11 +49,15 @@ Exit code 0: all well (warnings are shown); 2: something must be mended.
 };
 
 /** Also where a part of the file is malformed: the others may hold mistakes too. */
-async function ask(loaded: LoadedConfig, signal: AbortSignal): Promise<readonly Problem[]> {
+async function ask(loaded: LoadedConfig, io: Io): Promise<readonly Problem[]> {
   const { config } = loaded;
   const around = config === undefined ? unknownSurroundings : await lookAround(config);
   const { problems, resume } = around;
-  return [...problems, ...(await askSources({ config: loaded, signal, resume }))];
+  const onNote = (source: string, note: string): void => {
+    io.out(`${source}: ${note}`);
+  };
+  const options = { config: loaded, signal: io.stop, resume, onNote };
+  return [...problems, ...(await askSources(options))];
 }
 
 function tellAllWell(file: string, { rules, config }: LoadedConfig, io: Io): void {

@@ -21,6 +21,8 @@ export interface AskOptions {
   readonly config: Pick<Config, "sources" | "rules">;
   readonly signal: AbortSignal;
   readonly log?: Log;
+  /** Told what rules can expect of a source. */
+  readonly onNote?: (source: string, note: string) => void;
   /** What the journal holds of a source. One that was read before may be away for a while: then it warns. */
   readonly resume?: (source: string) => SourcePosition | undefined;
 }
@@ -43,6 +45,7 @@ export async function bindSources(options: AskOptions): Promise<SourceAnswers> {
   for (const source of config.sources.values()) {
     const rules = config.rules.filter((rule) => rule.source === source.name);
     const report = await askSource(source, rules, options);
+    for (const note of report.notes ?? []) options.onNote?.(source.name, note);
     const path = ["sources", source.name];
     problems.push(...report.problems.map((each) => ({ ...each, path: each.path ?? path })));
     // A source that could not be asked says nothing about its tables.

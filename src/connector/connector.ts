@@ -33,6 +33,8 @@ export interface CheckReport {
   readonly problems: readonly Problem[];
   /** What the patterns match now, as `SourceSession.relations`; empty where the source could not be asked. */
   readonly relations: readonly Relation[];
+  /** What rules can expect of the source: sentences for people, no problems. */
+  readonly notes?: readonly string[];
 }
 
 export interface OpenContext<Options> {

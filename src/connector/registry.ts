@@ -12,12 +12,13 @@ import type { Connector } from "./connector.js";
 type Load = () => Promise<{ readonly connector: unknown }>;
 
 const builtIn: Readonly<Record<string, Load>> = {
+  mongodb: () => import("../../connectors/mongodb/connector.js"),
   postgres: () => import("../../connectors/postgres/connector.js"),
   scripted: () => import("../../connectors/scripted/connector.js"),
 };
 
 /** What a user may write without installing anything; `scripted` is for tests and as an example. */
-export const builtInConnectors: readonly string[] = ["postgres"];
+export const builtInConnectors: readonly string[] = ["mongodb", "postgres"];
 
 /** `baseDir`: where a package is looked for. Errors: CONFIG_CONNECTOR_UNKNOWN. */
 export async function loadConnector(name: string, baseDir: string): Promise<Connector> {

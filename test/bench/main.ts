@@ -10,10 +10,13 @@ import { clientBenches } from "./client-benches.js";
 import { ingest, ingestSmall } from "./ingest.js";
 import { growth } from "./growth.js";
 import { ingestHuge } from "./ingest-huge.js";
+import { ingestMongodb } from "./ingest-mongodb.js";
 import { journal } from "./journal.js";
+import { latencyMongodb } from "./latency-mongodb.js";
 
 const benches = [
   ...[journal, ingest, ingestSmall, ingestHuge, growth],
+  ...[ingestMongodb, latencyMongodb],
   ...[...clientBenches, ...brokerBenches, ...browserBenches],
 ];
 

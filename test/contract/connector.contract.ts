@@ -26,6 +26,8 @@ export interface ConnectorSubject<Options> {
   readonly written: { readonly good: unknown; readonly bad: unknown };
   readonly items: string;
   readonly other: string;
+  /** The key's own name, where it is not `id`; it never changes then. */
+  readonly key?: "_id";
   /** One transaction. */
   commit(writes: readonly Write[]): Promise<void>;
   /** Breaks the open connection. */
@@ -59,7 +61,7 @@ export function connectorContract<Options>(
       relations = [subject.items, subject.other],
     ): OpenContext<Options> => ({
       ...{ source: "shop", options: subject.options, relations, resume, signal },
-      fields: () => ["id", "name", "notes"],
+      fields: () => ["name", "notes"],
       ...{ clock: systemClock, random: systemRandom, log: silentLog },
     });
 
@@ -73,7 +75,8 @@ export function connectorContract<Options>(
     };
 
     const insert = (id: number, table = subject.items): Promise<void> => {
-      const row = table === subject.items ? { id, name: `n${String(id)}`, notes: "x" } : { id };
+      const key = { [subject.key ?? "id"]: id };
+      const row = table === subject.items ? { ...key, name: `n${String(id)}`, notes: "x" } : key;
       return subject.commit([{ insert: table, row }]);
     };
 
@@ -121,9 +124,10 @@ export function connectorContract<Options>(
 
     it("yields transactions whole, in commit order, at rising positions", async () => {
       const reading = await open();
+      const key = { [subject.key ?? "id"]: 1 };
       await subject.commit([
-        { insert: subject.items, row: { id: 1, name: "a", notes: "x" } },
-        { insert: subject.other, row: { id: 1 } },
+        { insert: subject.items, row: { ...key, name: "a", notes: "x" } },
+        { insert: subject.other, row: key },
         { update: subject.items, key: [1], set: { name: "b" } },
       ]);
       await insert(2);
@@ -139,18 +143,27 @@ export function connectorContract<Options>(
 
     it("tells values as JSON, and what an update left alone truly or not at all", async () => {
       const reading = await open();
-      await subject.commit([{ insert: subject.items, row: { id: 1, name: 'a"', notes: null } }]);
+      const key = { [subject.key ?? "id"]: 1 };
+      await subject.commit([{ insert: subject.items, row: { ...key, name: 'a"', notes: null } }]);
       await subject.commit([{ update: subject.items, key: [1], set: { name: "b" } }]);
-      await subject.commit([{ update: subject.items, key: [1], set: { id: 2 } }]);
-      await subject.commit([{ delete: subject.items, key: [2] }]);
-      await reading.until(() => reading.changes.length === 4);
-      const [first, second, third, last] = reading.changes as RowChange[];
+      await subject.commit([{ delete: subject.items, key: [1] }]);
+      await reading.until(() => reading.changes.length === 3);
+      const [first, second, last] = reading.changes as RowChange[];
       expect(first?.values).toEqual(["1", String.raw`"a\""`, "null"]);
       expect(second?.values.slice(0, 2)).toEqual(["1", '"b"']);
       expect(["null", undefined]).toContain(second?.values[2]);
-      expect([third?.identity, third?.previous]).toEqual(["[2]", "[1]"]);
       expect(second).not.toHaveProperty("previous");
-      expect([last?.op, last?.identity]).toEqual(["delete", "[2]"]);
+      expect([last?.op, last?.identity]).toEqual(["delete", "[1]"]);
+    });
+
+    it("tells of a row under another key which one it was", async () => {
+      if (subject.key !== undefined) return;
+      const reading = await open();
+      await insert(1);
+      await subject.commit([{ update: subject.items, key: [1], set: { id: 2 } }]);
+      await reading.until(() => reading.changes.length === 2);
+      const [, moved] = reading.changes as RowChange[];
+      expect([moved?.identity, moved?.previous]).toEqual(["[2]", "[1]"]);
     });
 
     it("tells that a table was emptied", async () => {
@@ -167,8 +180,10 @@ export function connectorContract<Options>(
     it("goes on behind a position, and comes again with what was not kept", async () => {
       const first = await open();
       first.acknowledges = false;
-      for (const id of [1, 2, 3]) await insert(id);
-      await first.until(() => first.changes.length === 3);
+      for (const id of [1, 2, 3]) {
+        await insert(id);
+        await first.until(() => first.changes.length === id);
+      }
       const { generation } = first.session;
       const { position = "", mark = "" } = first.transactions[0] ?? {};
       const memo = first.session.memo();
@@ -183,8 +198,10 @@ export function connectorContract<Options>(
     it("takes acknowledgements in any order, and keeps what was not acknowledged", async () => {
       const first = await open();
       first.acknowledges = false;
-      for (const id of [1, 2, 3]) await insert(id);
-      await first.until(() => first.changes.length === 3);
+      for (const id of [1, 2, 3]) {
+        await insert(id);
+        await first.until(() => first.changes.length === id);
+      }
       const [one, two] = first.transactions;
       const memo = first.session.memo();
       first.session.acknowledge(two?.position ?? "");

@@ -20,7 +20,6 @@ const reachedOtherwise: readonly { readonly under: RegExp; readonly reason: stri
     reason: "a thread begins there; src/compose/open-journal.ts names it by its URL",
   },
   { under: /^src\/journal\/memory/, reason: "the journal that tests run on" },
-  { under: /^connectors\/mongodb\//, reason: "not registered yet" },
   { under: /^connectors\/scripted\//, reason: "the worked example, run by the contract's suite" },
 ];
 

@@ -1,0 +1,175 @@
+/** Reads of documents at a moment of the cluster's time: `readConcern: snapshot` (servers since 5.0). */
+import { BSON } from "mongodb";
+import type { ClientSession, Document } from "mongodb";
+import { raceAbort, sleep } from "../../src/base/abort.js";
+import type { Clock } from "../../src/base/clock.js";
+import type { WatchedCollection } from "./collections.js";
+import type { Deployment } from "./deployment.js";
+import { isMomentGone, isMomentToCome } from "./failures.js";
+import { readBatch, type RawBatch } from "./raw-reply.js";
+import { timestampOf, type ClusterTime } from "./stream-position.js";
+import { identityOf } from "./values/identity.js";
+
+/** Keys of one read; a command holds 16 MB. */
+const KEYS_MAX = 1_000;
+
+/** A collection that is being made or renamed can be read at a new moment soon (error 246). */
+const MOMENT_TRIES_MAX = 20;
+const MOMENT_PAUSE_MS = 100;
+
+export interface ReadDocuments {
+  readonly documents: readonly Uint8Array[];
+  readonly at: ClusterTime;
+  /** There are more, behind the last one. */
+  readonly isCut: boolean;
+}
+
+export interface DocumentReadsOptions {
+  readonly deployment: Deployment;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+export class DocumentReads {
+  readonly #options: DocumentReadsOptions;
+
+  constructor(options: DocumentReadsOptions) {
+    this.#options = options;
+  }
+
+  /** One batch of what `find` asks for, as of `time`, or of a later moment where that cannot be read any more. */
+  async once(
+    collection: WatchedCollection,
+    find: Document,
+    time: ClusterTime,
+  ): Promise<ReadDocuments> {
+    return this.#atMoment(time, (concern) =>
+      this.#inSession(async (session) => {
+        const batch = await this.#find(session, collection, { ...find, readConcern: concern });
+        const isCut = !batch.id.isZero();
+        if (isCut) await this.#kill(session, collection, batch);
+        return { documents: batch.documents, at: momentOf(batch), isCut };
+      }),
+    );
+  }
+
+  /** The documents of the keys (`documentKey`s) by identity; one that is not there is left out. */
+  async byKeys(
+    collection: WatchedCollection,
+    keys: readonly Uint8Array[],
+    time: ClusterTime,
+  ): Promise<{ readonly found: ReadonlyMap<string, Uint8Array>; readonly at: ClusterTime }> {
+    const found = new Map<string, Uint8Array>();
+    let at = time;
+    for (let from = 0; from < keys.length; from += KEYS_MAX) {
+      const $in = keys.slice(from, from + KEYS_MAX).map(idOf);
+      const { projection } = collection;
+      const find = {
+        filter: { _id: { $in } },
+        batchSize: KEYS_MAX,
+        ...(projection === undefined ? {} : { projection }),
+      };
+      const read = await this.#atMoment(at, (concern) =>
+        this.#inSession((session) => this.#all(session, collection, { find, concern })),
+      );
+      at = read.at;
+      for (const document of read.documents) found.set(identityOf(document), document);
+    }
+    return { found, at };
+  }
+
+  /** At `time` if that can still be read, else at the newest moment, which is later. */
+  async #atMoment<Read>(
+    time: ClusterTime,
+    read: (concern: Document) => Promise<Read>,
+  ): Promise<Read> {
+    const { clock, signal } = this.#options;
+    const level = "snapshot";
+    try {
+      return await read({ level, atClusterTime: timestampOf(time) });
+    } catch (error) {
+      if (isMomentToCome(error)) return read({ level });
+      if (!isMomentGone(error)) throw error;
+    }
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await read({ level, afterClusterTime: timestampOf(time) });
+      } catch (error) {
+        if (!isMomentGone(error) || tries >= MOMENT_TRIES_MAX) throw error;
+        await sleep(clock, MOMENT_PAUSE_MS, signal);
+      }
+    }
+  }
+
+  async #all(
+    session: ClientSession,
+    collection: WatchedCollection,
+    { find, concern }: { readonly find: Document; readonly concern: Document },
+  ): Promise<{ documents: Uint8Array[]; at: ClusterTime }> {
+    let batch = await this.#find(session, collection, { ...find, readConcern: concern });
+    const at = momentOf(batch);
+    const documents = [...batch.documents];
+    while (!batch.id.isZero()) {
+      const command = { getMore: batch.id, collection: collection.collection };
+      batch = await this.#ask(session, collection, command);
+      documents.push(...batch.documents);
+    }
+    return { documents, at };
+  }
+
+  #find(
+    session: ClientSession,
+    collection: WatchedCollection,
+    command: Document,
+  ): Promise<RawBatch> {
+    return this.#ask(session, collection, { find: collection.collection, ...command });
+  }
+
+  async #ask(
+    session: ClientSession,
+    { db }: WatchedCollection,
+    command: Document,
+  ): Promise<RawBatch> {
+    const { deployment, signal } = this.#options;
+    const { client, readPreference } = deployment;
+    const asked = client.db(db).command(command, { session, readPreference, raw: true });
+    return readBatch(await raceAbort(asked, signal));
+  }
+
+  /** Fails quietly: the server ends cursors that nobody asks for. */
+  async #kill(
+    session: ClientSession,
+    { db, collection }: WatchedCollection,
+    { id }: RawBatch,
+  ): Promise<void> {
+    const { client, readPreference } = this.#options.deployment;
+    const kill = { killCursors: collection, cursors: [id] };
+    await client
+      .db(db)
+      .command(kill, { session, readPreference })
+      .catch(() => undefined);
+  }
+
+  async #inSession<Read>(work: (session: ClientSession) => Promise<Read>): Promise<Read> {
+    // Its own clock would be added to the read concern.
+    const session = this.#options.deployment.client.startSession({ causalConsistency: false });
+    try {
+      return await work(session);
+    } finally {
+      await session.endSession().catch(() => undefined);
+    }
+  }
+}
+
+/** Of a collection that does not exist nothing was read, so the server tells no time: then it is at most that of its answer. */
+function momentOf({ atClusterTime, clusterTime }: RawBatch): ClusterTime {
+  const moment = atClusterTime ?? clusterTime;
+  if (moment === undefined) throw new RangeError("a snapshot read that does not tell its time");
+  return moment;
+}
+
+/** With its type: a driver's numbers would lose what tells large ones apart. */
+function idOf(key: Uint8Array): unknown {
+  const read = BSON.deserialize(key, { promoteValues: false, bsonRegExp: true });
+  return read["_id"];
+}

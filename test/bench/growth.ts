@@ -96,7 +96,8 @@ async function grow<Kind extends keyof typeof keys>(
 function touches(key: string, updates: number): string {
   return `do $$ begin for batch in 1 .. ${String(updates / UPDATES_PER_TRANSACTION)} loop
       update items set quantity = quantity + 1 from (
-        select distinct (${key})::bigint as id from generate_series(1, ${String(UPDATES_PER_TRANSACTION)})) as chosen
+        select distinct (${key})::bigint as id
+          from generate_series(1, ${String(UPDATES_PER_TRANSACTION)})) as chosen
        where items.id = chosen.id;
       commit; end loop; end $$`;
 }

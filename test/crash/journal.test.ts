@@ -81,7 +81,7 @@ describe("a bit flipped in blocks that are not written back, or in a position", 
   it("is found when the journal is opened, or changed nothing that counts", async () => {
     const seed = Math.floor(Math.random() * 1e9);
     const random = new SeededRandom(seed);
-    const kill = { point: "WriteBack.rows", moment: "before", count: 1 } as const;
+    const kill = { point: "DerivedQueue.add", moment: "after", count: 3 } as const;
     const said = await killedWriter(kill);
     const whole = `${folder}-whole`;
     const isFile = (path: string): boolean => !path.endsWith(".sock");

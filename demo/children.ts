@@ -6,6 +6,9 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { SideContext } from "./shop-side.js";
 
 export interface ChildOptions {
   readonly name: string;
@@ -89,4 +92,33 @@ export class Child {
     await this.#ended;
     clearTimeout(late);
   }
+}
+
+/** A child that holds a server, started, and the first thing that it says; the demo's end ends the wait. */
+export function firstWord<Word>(
+  script: string,
+  name: string,
+  { folder, end, onFailed }: SideContext,
+): { readonly server: Child; readonly word: Promise<Word> } {
+  let told: (word: Word) => void = () => undefined;
+  const word = new Promise<Word>((resolve, reject) => {
+    told = resolve;
+    const onEnd = (): void => {
+      reject(end.reason as Error);
+    };
+    if (end.aborted) onEnd();
+    end.addEventListener("abort", onEnd, { once: true });
+  });
+  const server = new Child({
+    name,
+    script: fileURLToPath(new URL(script, import.meta.url)),
+    args: [],
+    logFile: join(folder, `${name}.log`),
+    onWord: (heard) => {
+      told(heard as Word);
+    },
+    onFailed,
+  });
+  server.start();
+  return { server, word };
 }

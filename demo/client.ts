@@ -13,7 +13,7 @@ import { WebSocket } from "ws";
 
 /** What the child tells the demo. */
 export type ClientWord =
-  | { readonly reached: string }
+  | { readonly reached: DemoWord["until"] }
   | {
       readonly state: string;
       /** Rows per table. */
@@ -24,8 +24,8 @@ export type ClientWord =
 
 /** What the demo tells the child. */
 export interface DemoWord {
-  /** A position of the source: to be answered by `reached` when the store has everything up to there. */
-  readonly until: string;
+  /** By source a position: to be answered by `reached` when the store has everything up to there. */
+  readonly until: Readonly<Record<string, string>>;
 }
 
 const TELL_EVERY_MS = 250;
@@ -52,9 +52,8 @@ sync.on("status", () => {
 
 const timer = setInterval(tell, TELL_EVERY_MS);
 process.on("message", (word: DemoWord) => {
-  sync
-    .until("shop", word.until)
-    .then(() => process.send?.({ reached: word.until } satisfies ClientWord), fail);
+  const waits = Object.entries(word.until).map(([source, at]) => sync.until(source, at));
+  Promise.all(waits).then(() => process.send?.({ reached: word.until } satisfies ClientWord), fail);
 });
 process.on("SIGTERM", end);
 process.on("disconnect", end);

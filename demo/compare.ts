@@ -1,10 +1,8 @@
 /**
- * Whether a client's SQLite file holds what the rules of config/demo.yaml say of the database: every row and
- * every column of the `state` tables, and of the history that no entry is missing and the last one is true.
- * The queries are written apart from the rules on purpose.
+ * Whether a client's SQLite file holds what a database says: every row and every column of the `state` tables,
+ * and of the history that no entry is missing and the last one is true.
  */
 import { DatabaseSync } from "@photostructure/sqlite";
-import type pg from "pg";
 
 export interface Compared {
   readonly table: string;
@@ -13,59 +11,23 @@ export interface Compared {
   readonly differences: readonly string[];
 }
 
-type Database = InstanceType<typeof DatabaseSync>;
+export type Database = InstanceType<typeof DatabaseSync>;
+
+export interface WantedRows {
+  readonly table: string;
+  readonly names: readonly string[];
+  readonly rows: readonly Readonly<Record<string, unknown>>[];
+}
 
 const DIFFERENCES_MAX = 3;
 
-/** By the client's table; $1 is the list of stores whose channels the client follows. */
-const queries: Readonly<Record<string, string>> = {
-  stores: "select id, name, city from public.stores where $1::int[] is not null",
-  products: `select id, store_id, name, quantity, price, updated_at,
-    (round(price * 100) * quantity)::bigint as stock_cents
-    from public.products where not archived and store_id = any($1)`,
-  orders: `select id, store_id, customer, status, created_at as placed_at
-    from public.orders where store_id = any($1)`,
-  order_items: `select order_id, line, store_id, product_id, quantity, price
-    from public.order_items where store_id = any($1)`,
-};
-
 const instants = new Set(["updated_at", "placed_at"]);
 
-/** Nobody may be writing. */
-export async function compareStore(
-  client: pg.Client,
-  file: string,
-  channels: readonly string[],
-): Promise<readonly Compared[]> {
-  const database = new DatabaseSync(file, { readOnly: true });
-  try {
-    const compared: Compared[] = [];
-    const stores = numbersOf(channels, "store");
-    for (const [table, query] of Object.entries(queries)) {
-      compared.push(await compareTable(client, database, { table, query, stores }));
-    }
-    for (const store of numbersOf(channels, "stock")) {
-      compared.push(await compareHistory(client, database, store));
-    }
-    return compared;
-  } finally {
-    database.close();
-  }
+export function openFile(file: string): Database {
+  return new DatabaseSync(file, { readOnly: true });
 }
 
-async function compareTable(
-  client: pg.Client,
-  database: Database,
-  asked: { readonly table: string; readonly query: string; readonly stores: readonly number[] },
-): Promise<Compared> {
-  const { table, query, stores } = asked;
-  const { rows, fields } = await client.query<Record<string, unknown>>({
-    text: query,
-    values: [stores],
-    // As the server prints them: nothing is read into a JavaScript type on the way.
-    types: { getTypeParser: () => (text: string | Buffer) => text.toString() },
-  });
-  const names = fields.map(({ name }) => name);
+export function compareRows(database: Database, { table, names, rows }: WantedRows): Compared {
   const wanted = new Set(rows.map((row) => line(names, row)));
   const columns = names.map((name) => `"${name}"`).join(", ");
   const held = database.prepare(`select ${columns} from "${table}"`).all() as typeof rows;
@@ -76,31 +38,27 @@ async function compareTable(
   return { table, rows: held.length, differences: shown(differences) };
 }
 
-/** The changes of quantities in one store since the client came, in order. */
-async function compareHistory(
-  client: pg.Client,
+/** The changes of quantities in one store since the client came, in order. `now`: by the product's id. */
+export function compareHistory(
   database: Database,
   store: number,
-): Promise<Compared> {
+  now: ReadonlyMap<string, number>,
+): Compared {
   const name = `stock:${String(store)}`;
   const held = database
     .prepare("select serial, op, id, quantity from stock_movements where channel = ? order by 1")
-    .all(name) as { serial: number; op: string; id: number; quantity: number | null }[];
+    .all(name) as { serial: number; op: string; id: unknown; quantity: number | null }[];
   const differences: string[] = [];
   const first = held[0]?.serial ?? 1;
   const hole = held.find(({ serial }, at) => serial !== first + at);
   if (hole !== undefined) differences.push(`${name}: a hole before serial ${String(hole.serial)}`);
-  const { rows } = await client.query<{ id: string; quantity: number }>(
-    "select id, quantity from public.products where store_id = $1",
-    [store],
-  );
-  const now = new Map(rows.map(({ id, quantity }) => [Number(id), quantity]));
-  const last = new Map(held.map((entry) => [entry.id, entry]));
-  for (const { id, op, quantity } of last.values()) {
+  const last = new Map(held.map((entry) => [String(entry.id), entry]));
+  for (const [id, { op, quantity }] of last) {
     const wanted = now.get(id);
     if (wanted === undefined || (op !== "d" && quantity === wanted)) continue;
-    differences.push(`${name}: product ${String(id)} has ${String(wanted)}, the history ends at
-      ${op} ${String(quantity)}`);
+    differences.push(
+      `${name}: product ${id} has ${String(wanted)}, the history ends at ${op} ${String(quantity)}`,
+    );
   }
   return { table: name, rows: held.length, differences: shown(differences) };
 }
@@ -112,7 +70,7 @@ function shown(differences: readonly string[]): string[] {
 }
 
 /** `1` and `2` of the channels `store:1` and `store:2`. */
-function numbersOf(channels: readonly string[], kind: string): number[] {
+export function numbersOf(channels: readonly string[], kind: string): number[] {
   return channels
     .filter((channel) => channel.startsWith(`${kind}:`))
     .map((channel) => Number(channel.slice(kind.length + 1)));

@@ -1,18 +1,17 @@
 /**
- * `npm run demo`: a shop on Postgres, two stores' devices that follow it, and a view of what happens, until
- * Ctrl-C. `npm run demo -- --once` makes 2,000 changes, kills what can be killed half way, and exits 0 only
- * when every row of every device is as the database has it.
+ * `npm run demo`: a shop on Postgres (`-- --source mongodb`, `-- --source both` for others), two stores' devices that
+ * follow it, and a view of what happens, until Ctrl-C. `npm run demo -- --once` makes 2,000 changes, kills what can
+ * be killed half way, and exits 0 only when every row of every device is as the database has it.
  */
 import { constants } from "node:os";
 import { parseArgs } from "node:util";
-import { compareStore } from "./compare.js";
 import { Latencies } from "./latencies.js";
 import { NumbersReader, type Numbers } from "./numbers.js";
 import { pause } from "./pause.js";
 import { STORES } from "./shop.js";
 import { View } from "./view.js";
-import { World } from "./world.js";
-import { ShopWriter } from "./writer.js";
+import type { ShopTraffic } from "./shop-side.js";
+import { modes, World } from "./world.js";
 
 const CHANGES_ONCE = 2_000;
 /** The service and a device are gone for as long as these changes take. */
@@ -25,14 +24,22 @@ const NUMBERS_EVERY_MS = 500;
 const KINDS_SHOWN = 5;
 
 const { values: options } = parseArgs({
-  options: { once: { type: "boolean", default: false }, seed: { type: "string", default: "1" } },
+  options: {
+    once: { type: "boolean", default: false },
+    seed: { type: "string", default: "1" },
+    source: { type: "string", default: "postgres" },
+  },
 });
+const mode = modes.find((each) => each === options.source);
+if (mode === undefined) throw new Error(`--source is one of ${modes.join(", ")}`);
 const startedAt = performance.now();
 const end = new AbortController();
 let failure: string | undefined;
-const world = new World(end.signal, fail);
+const world = new World(mode, end.signal, fail);
 let numbers: Numbers | undefined;
-let writer: ShopWriter | undefined;
+/** One per database. */
+let writers: readonly ShopTraffic[] = [];
+let turn = 0;
 const view = new View(lines);
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -56,7 +63,8 @@ try {
   }
 } finally {
   view.stop();
-  view.note("stopping: clients, Changecast, Postgres");
+  const databases = world.sides.map(({ title }) => title.replace(/ .*/, "")).join(", ");
+  view.note(`stopping: clients, Changecast, ${databases}`);
   await world.stop();
 }
 if (failure === undefined) world.removeFiles();
@@ -69,29 +77,36 @@ function fail(reason: string): void {
 }
 
 async function start(): Promise<void> {
-  view.note("starting Postgres");
-  await world.startDatabase();
-  view.note(`Postgres ${world.version} holds a shop with ${String(STORES.length)} stores`);
-  view.note("starting Changecast with config/demo.yaml");
+  for (const side of world.sides) {
+    view.note(`starting ${side.title}`);
+    await side.start();
+    view.note(`${side.title} holds a shop with ${String(STORES.length)} stores`);
+  }
+  view.note(`starting Changecast with ${world.config}`);
   await world.startService();
   for (const { name, channels } of world.devices) {
     view.note(`starting the device ${name}: an SQLite file that follows ${channels.join(", ")}`);
   }
   for (const device of world.devices) device.start();
   await world.until("all devices are live", allLive);
+  await lookAtPage();
+  writers = await Promise.all(world.sides.map((side) => side.traffic(Number(options.seed))));
+}
+
+async function lookAtPage(): Promise<void> {
+  if (world.pageUrl === undefined) return;
   const page = await fetch(world.pageUrl);
   if (!page.ok) throw new Error(`the page at ${world.pageUrl} answers ${String(page.status)}`);
-  writer = new ShopWriter(await world.connect(), Number(options.seed));
 }
 
 async function runLive(): Promise<void> {
-  view.note(`the shop in a browser: ${world.pageUrl}`);
+  if (world.pageUrl !== undefined) view.note(`the shop in a browser: ${world.pageUrl}`);
   view.note(`try in another terminal: npx changecast tail store:1 --url ${world.serviceUrl}`);
   view.note("");
   view.start();
   const reading = readNumbers();
   while (!end.signal.aborted) {
-    await writer?.step();
+    await writeOne();
     await pause(WRITE_EVERY_MS_LIVE);
   }
   await reading;
@@ -109,11 +124,10 @@ async function runOnce(): Promise<void> {
   world.restartService();
   victim?.start();
   await writeUntil(CHANGES_ONCE);
-  view.note(`${String(writer?.changes ?? 0)} changes are written; waiting for the devices`);
+  view.note(`${String(changes())} changes are written; waiting for the devices`);
   await world.serviceReady();
   await world.until("all devices are live", allLive);
-  const client = await world.connect();
-  await world.allReached(client);
+  await world.allReached();
   // The last measured latencies come with the next word of each device.
   await pause(NUMBERS_EVERY_MS);
   view.stop();
@@ -126,14 +140,16 @@ async function runOnce(): Promise<void> {
 }
 
 async function compareAll(): Promise<boolean> {
-  const client = await world.connect();
   let equal = true;
   for (const { name, file, channels } of world.devices) {
-    for (const { table, rows, differences } of await compareStore(client, file, channels)) {
-      const verdict = differences.length === 0 ? "equal" : "DIFFERENT";
-      view.note(`  ${name.padEnd(10)} ${table.padEnd(12)} ${String(rows).padStart(5)} ${verdict}`);
-      for (const difference of differences) view.note(`    ${difference}`);
-      if (differences.length > 0) equal = false;
+    for (const side of world.sides) {
+      for (const { table, rows, differences } of await side.compare(file, channels)) {
+        const verdict = differences.length === 0 ? "equal" : "DIFFERENT";
+        const columns = [name.padEnd(10), table.padEnd(12), String(rows).padStart(5), verdict];
+        view.note(`  ${columns.join(" ")}`);
+        for (const difference of differences) view.note(`    ${difference}`);
+        if (differences.length > 0) equal = false;
+      }
     }
   }
   return equal;
@@ -147,16 +163,27 @@ function tellLatencies(): void {
   }
 }
 
-async function writeUntil(changes: number): Promise<void> {
-  while (writer !== undefined && writer.changes < changes) {
+async function writeUntil(count: number): Promise<void> {
+  while (changes() < count) {
     end.signal.throwIfAborted();
-    await writer.step();
+    await writeOne();
     await pause(WRITE_EVERY_MS_ONCE);
   }
 }
 
+/** The databases take turns. */
+async function writeOne(): Promise<void> {
+  const writer = writers[turn % writers.length];
+  turn += 1;
+  await writer?.step();
+}
+
+function changes(): number {
+  return writers.reduce((sum, writer) => sum + writer.changes, 0);
+}
+
 async function readNumbers(): Promise<void> {
-  const reader = new NumbersReader(await world.connect(), world.opsUrl);
+  const reader = new NumbersReader(world.sides, world.opsUrl);
   while (!end.signal.aborted) {
     numbers = await reader.read();
     await pause(NUMBERS_EVERY_MS);
@@ -171,7 +198,10 @@ function allLive(): boolean {
 
 /** The first line alone must do where there is no terminal. */
 function lines(): string[] {
-  return [summaryLine(), "", sourceLine(), journalLine(), writerLine(), "", ...deviceLines(), ""];
+  return [
+    ...[summaryLine(), "", ...sourceLines(), journalLine(), writerLine(), ""],
+    ...[...deviceLines(), ""],
+  ];
 }
 
 function summaryLine(): string {
@@ -179,15 +209,16 @@ function summaryLine(): string {
   const clock = `${String(Math.floor(seconds / 60))}:${String(seconds % 60).padStart(2, "0")}`;
   const states = world.devices.map(({ name, state }) => `${name} ${state}`).join(", ");
   const rate = numbers === undefined ? "–" : numbers.entriesPerSecond.toFixed(0);
-  const written = `${String(writer?.changes ?? 0)} changes written, ${rate} entries/s`;
+  const written = `${String(changes())} changes written, ${rate} entries/s`;
   return `${clock}  ${written}, p50 / p99 ${allLatencies().text}; ${states}`;
 }
 
-function sourceLine(): string {
-  if (numbers === undefined) return "source    Changecast does not answer";
-  const { state, position, behindBytes, ageMs } = numbers;
-  const age = ageMs === undefined ? "not yet at its head" : `at its head ${seconds(ageMs)} ago`;
-  return `source    shop ${state}, acknowledged ${position}, lag ${bytes(behindBytes)}, ${age}`;
+function sourceLines(): string[] {
+  if (numbers === undefined) return ["source    Changecast does not answer"];
+  return numbers.sources.map(({ source, state, progress, ageMs }) => {
+    const age = ageMs === undefined ? "not yet at its head" : `at its head ${seconds(ageMs)} ago`;
+    return `source    ${source} ${state}, ${progress}, ${age}`;
+  });
 }
 
 function journalLine(): string {
@@ -197,7 +228,7 @@ function journalLine(): string {
 }
 
 function writerLine(): string {
-  const done = [...(writer?.done ?? [])].sort(([, a], [, b]) => b - a);
+  const done = writers.flatMap((writer) => [...writer.done]).sort(([, a], [, b]) => b - a);
   const often = done.slice(0, KINDS_SHOWN).map(([kind, count]) => `${kind} ${String(count)}`);
   const rest = done.slice(KINDS_SHOWN).reduce((sum, [, count]) => sum + count, 0);
   return `writer    ${[...often, ...(rest > 0 ? [`others ${String(rest)}`] : [])].join(", ")}`;
@@ -218,8 +249,4 @@ function allLatencies(): Latencies {
 
 function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`;
-}
-
-function bytes(count: number): string {
-  return count < 10_000 ? `${String(count)} B` : `${(count / 1_024).toFixed(0)} KiB`;
 }

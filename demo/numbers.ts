@@ -1,28 +1,37 @@
-/** What the live view shows of the running service: asked from its operators' port and from the database. */
-import type pg from "pg";
+/** What the live view shows of the running service: asked from its operators' port and from the databases. */
+import type { ShopSide } from "./shop-side.js";
 
-export interface Numbers {
+export interface SourceNumbers {
+  readonly source: string;
   readonly state: string;
   /** Milliseconds since the stream was last proven to be at its head; undefined for never. */
   readonly ageMs: number | undefined;
+  /** The database's own view of it. */
+  readonly progress: string;
+}
+
+export interface Numbers {
+  readonly sources: readonly SourceNumbers[];
   readonly entriesPerSecond: number;
   readonly logNumber: number;
-  /** What the database may forget, as Changecast has acknowledged it. */
-  readonly position: string;
-  readonly behindBytes: number;
+}
+
+interface Freshness {
+  readonly source: string;
+  readonly state: string;
+  readonly ageMs: number | null;
 }
 
 const WINDOW_MS = 2_000;
 
 export class NumbersReader {
-  readonly #client: pg.Client;
+  readonly #sides: readonly ShopSide[];
   readonly #opsUrl: string;
   /** Entries made durable, as counted at these times. */
   #counted: { readonly at: number; readonly entries: number }[] = [];
 
-  /** `client` is used for nothing else. */
-  constructor(client: pg.Client, opsUrl: string) {
-    this.#client = client;
+  constructor(sides: readonly ShopSide[], opsUrl: string) {
+    this.#sides = sides;
     this.#opsUrl = opsUrl;
   }
 
@@ -30,15 +39,17 @@ export class NumbersReader {
   async read(): Promise<Numbers | undefined> {
     try {
       const [metrics, freshness] = await Promise.all([this.#text("/metrics"), this.#freshness()]);
-      const slot = await this.#slot();
+      const sources = await Promise.all(
+        this.#sides.map(async (side): Promise<SourceNumbers> => {
+          const found = freshness.find(({ source }) => source === side.source);
+          const { state = "absent", ageMs } = found ?? {};
+          const progress = await side.progress();
+          return { source: side.source, state, ageMs: ageMs ?? undefined, progress };
+        }),
+      );
       const entries = metric(metrics, "changecast_entries_total");
-      return {
-        state: freshness.state,
-        ageMs: freshness.ageMs ?? undefined,
-        entriesPerSecond: this.#rate(entries),
-        logNumber: metric(metrics, "changecast_journal_log_number"),
-        ...slot,
-      };
+      const logNumber = metric(metrics, "changecast_journal_log_number");
+      return { sources, logNumber, entriesPerSecond: this.#rate(entries) };
     } catch {
       // It is being started, or was killed on purpose: the view says so.
       this.#counted = [];
@@ -55,20 +66,11 @@ export class NumbersReader {
     return Math.max(0, ((entries - first.entries) * 1_000) / (now - first.at));
   }
 
-  async #freshness(): Promise<{ state: string; ageMs: number | null }> {
+  async #freshness(): Promise<readonly Freshness[]> {
     const { sources } = JSON.parse(await this.#text("/freshz")) as {
-      sources: readonly { state: string; ageMs: number | null }[];
+      sources: readonly Freshness[];
     };
-    return sources[0] ?? { state: "absent", ageMs: null };
-  }
-
-  async #slot(): Promise<{ position: string; behindBytes: number }> {
-    const { rows } = await this.#client.query<{ position: string | null; behind: string | null }>(
-      `select confirmed_flush_lsn::text as position,
-              pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::text as behind
-       from pg_replication_slots where slot_type = 'logical' limit 1`,
-    );
-    return { position: rows[0]?.position ?? "–", behindBytes: Number(rows[0]?.behind ?? 0) };
+    return sources;
   }
 
   async #text(path: string): Promise<string> {

@@ -1,5 +1,5 @@
 /**
- * The parts of the demo: Postgres with the shop, Changecast on config/demo.yaml, and two clients with an
+ * The parts of the demo: the databases with the shop, Changecast on its configuration, and two clients with an
  * SQLite file each, every one in a process of its own. Files go to a new temporary folder, which goes at the
  * end, unless something failed.
  */
@@ -9,14 +9,14 @@ import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import pg from "pg";
 import { Child } from "./children.js";
 import type { ClientWord, DemoWord } from "./client.js";
-import type { DatabaseWord } from "./database.js";
 import { Latencies } from "./latencies.js";
 import { buildPage, ShopApi } from "./page-server.js";
 import { pause } from "./pause.js";
-import { createShop } from "./shop.js";
+import { MongodbSide } from "./mongodb-side.js";
+import { PostgresSide } from "./postgres-side.js";
+import type { ShopSide } from "./shop-side.js";
 
 const READY_MS_MAX = 60_000;
 
@@ -35,7 +35,7 @@ export class Device {
   readonly latencies = new Latencies(LATENCIES_MAX);
   state = "not started";
   rows: Readonly<Record<string, number>> = {};
-  reached = "";
+  reached: Readonly<Record<string, string>> = {};
 
   constructor(
     options: Pick<Device, "name" | "channels"> & {
@@ -80,76 +80,60 @@ export class Device {
   }
 }
 
+export const modes = ["postgres", "mongodb", "both"] as const;
+
+/** Where the shop is: all on one database, or its products on MongoDB and its orders on Postgres. */
+export type Mode = (typeof modes)[number];
+
+const configs: Readonly<Record<Mode, string>> = {
+  postgres: "config/demo.yaml",
+  mongodb: "config/mongodb.yaml",
+  both: "config/both.yaml",
+};
+
 export class World {
   readonly folder = mkdtempSync(join(tmpdir(), "changecast-demo-"));
   readonly devices: Device[] = [];
-  /** Of the database. */
-  url = "";
+  readonly sides: readonly ShopSide[];
+  /** Path from the root of the checkout. */
+  readonly config: string;
   serviceUrl = "";
   opsUrl = "";
-  pageUrl = "";
-  version = "";
-  #database: Child | undefined;
+  /** Undefined where the shop has no page. */
+  pageUrl: string | undefined;
   #service: Child | undefined;
   #api: ShopApi | undefined;
-  readonly #clients: pg.Client[] = [];
   readonly #end: AbortSignal;
   readonly #fail: (reason: string) => void;
 
   /** `fail` is told when a part ended that should not; every wait ends with `end`. */
-  constructor(end: AbortSignal, fail: (reason: string) => void) {
+  constructor(mode: Mode, end: AbortSignal, fail: (reason: string) => void) {
     this.#end = end;
     this.#fail = fail;
-  }
-
-  async startDatabase(): Promise<void> {
-    let told: (word: DatabaseWord) => void = () => undefined;
-    const word = new Promise<DatabaseWord>((resolve) => {
-      told = resolve;
-    });
-    this.#database = new Child({
-      name: "the database",
-      script: built("./database.js"),
-      args: [],
-      logFile: join(this.folder, "database.log"),
-      onWord: (heard) => {
-        told(heard as DatabaseWord);
-      },
-      onFailed: this.#fail,
-    });
-    this.#database.start();
-    const answer = await this.#orEnd(word);
-    if ("failed" in answer) throw new Error(answer.failed);
-    this.url = answer.url;
-    this.version = answer.version;
-    await createShop(await this.connect());
-  }
-
-  /** A session of the database's; ended with the demo. */
-  async connect(): Promise<pg.Client> {
-    const client = new pg.Client({ connectionString: this.url });
-    // What ends a session fails its query too; the demo's end needs no second word about it.
-    client.on("error", () => undefined);
-    await client.connect();
-    await client.query("set timezone = 'UTC'");
-    this.#clients.push(client);
-    return client;
+    this.config = configs[mode];
+    const context = { folder: this.folder, end, onFailed: fail };
+    this.sides = {
+      postgres: () => [new PostgresSide({ source: "shop", holds: "shop" }, context)],
+      mongodb: () => [new MongodbSide("shop", context)],
+      both: () => [
+        new MongodbSide("shop", context),
+        new PostgresSide({ source: "orders", holds: "orders" }, context),
+      ],
+    }[mode]();
   }
 
   async startService(): Promise<void> {
     const port = await freePort(PORT);
-    this.pageUrl = `http://127.0.0.1:${String(port)}/`;
     const pages = join(this.folder, "pages");
-    this.#api = await ShopApi.start(await this.connect());
-    await buildPage(pages, this.#api.url);
+    await this.#startPage(pages, port);
     const opsPort = await freePort(OPS_PORT);
     this.opsUrl = `http://127.0.0.1:${String(opsPort)}`;
     this.#service = new Child({
       name: "Changecast",
       script: built("../src/main.js"),
-      args: ["run", "-c", fileURLToPath(new URL("../../config/demo.yaml", import.meta.url))],
+      args: ["run", "-c", fileURLToPath(new URL(`../../${this.config}`, import.meta.url))],
       env: {
-        CHANGECAST_DEMO_URL: this.url,
+        ...Object.fromEntries(this.sides.flatMap(({ env }) => Object.entries(env))),
         CHANGECAST_DEMO_JOURNAL: join(this.folder, "journal"),
         CHANGECAST_DEMO_PORT: String(port),
         CHANGECAST_DEMO_PAGES: pages,
@@ -172,6 +156,17 @@ export class World {
     }
   }
 
+  /** The page writes to Postgres; it comes where all of the shop is there. */
+  async #startPage(pages: string, port: number): Promise<void> {
+    for (const side of this.sides) {
+      const client = await side.pageClient?.();
+      if (client === undefined) continue;
+      this.#api = await ShopApi.start(client);
+      await buildPage(pages, this.#api.url);
+      this.pageUrl = `http://127.0.0.1:${String(port)}/`;
+    }
+  }
+
   restartService(): void {
     this.#service?.start();
   }
@@ -190,13 +185,14 @@ export class World {
     });
   }
 
-  /** All stores hold everything up to what the database has now. */
-  async allReached(client: pg.Client): Promise<void> {
-    const { rows } = await client.query<{ at: string }>("select pg_current_wal_lsn()::text as at");
-    const until = rows[0]?.at ?? "";
+  /** All stores hold everything up to what the databases have now. */
+  async allReached(): Promise<void> {
+    const positions = this.sides.map(async (side) => [side.source, await side.position()]);
+    const until = Object.fromEntries(await Promise.all(positions)) as Record<string, string>;
     for (const { child } of this.devices) child.tell({ until } satisfies DemoWord);
-    await this.until(`the clients have everything up to ${until}`, () =>
-      this.devices.every(({ reached }) => reached === until),
+    const wanted = JSON.stringify(until);
+    await this.until(`the clients have everything up to ${wanted}`, () =>
+      this.devices.every(({ reached }) => JSON.stringify(reached) === wanted),
     );
   }
 
@@ -214,16 +210,15 @@ export class World {
     this.#end.throwIfAborted();
   }
 
-  /** From the clients back to the database. May be called twice. */
+  /** From the clients back to the databases. May be called twice. */
   async stop(): Promise<void> {
     await Promise.all(this.devices.map(({ child }) => child.stop()));
     await this.#service?.stop();
     this.#api?.close();
-    await Promise.all(this.#clients.map((client) => client.end().catch(() => undefined)));
-    await this.#database?.stop();
+    await Promise.all(this.sides.map((side) => side.stop()));
   }
 
-  /** At once: for a second Ctrl-C. The database ends by itself when the demo is gone, and cleans up. */
+  /** At once: for a second Ctrl-C. The databases end by themselves when the demo is gone, and clean up. */
   killAll(): void {
     for (const { child } of this.devices) child.cut();
     this.#service?.cut();
@@ -231,20 +226,6 @@ export class World {
 
   removeFiles(): void {
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
-  }
-
-  #orEnd<T>(promise: Promise<T>): Promise<T> {
-    const end = this.#end;
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        reject(end.reason as Error);
-      };
-      if (end.aborted) onAbort();
-      end.addEventListener("abort", onAbort, { once: true });
-      promise.then(resolve, reject).finally(() => {
-        end.removeEventListener("abort", onAbort);
-      });
-    });
   }
 }
 

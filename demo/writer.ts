@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import type pg from "pg";
 import { SeededRandom } from "./random.js";
 import { customers, ORDERS_AT_FIRST, productNames, PRODUCTS_AT_FIRST, STORES } from "./shop.js";
+import type { ShopTraffic } from "./shop-side.js";
 
 type Kind =
   | "sell"
@@ -36,7 +37,11 @@ const weights: readonly (readonly [Kind, number])[] = [
   ["cancel", 3],
 ];
 
-export class ShopWriter {
+const orderKinds: readonly Kind[] = ["order", "ship", "cancel"];
+
+export class ShopWriter implements ShopTraffic {
+  /** What of it is written: products are elsewhere where it is only the orders. */
+  readonly #kinds: readonly (readonly [Kind, number])[];
   readonly #client: pg.Client;
   readonly #random: SeededRandom;
   readonly #products: number[] = [];
@@ -48,7 +53,8 @@ export class ShopWriter {
   /** Rows inserted, updated and deleted. */
   changes = 0;
 
-  constructor(client: pg.Client, seed: number) {
+  constructor(client: pg.Client, seed: number, holds: "shop" | "orders") {
+    this.#kinds = weights.filter(([kind]) => holds === "shop" || orderKinds.includes(kind));
     this.#client = client;
     this.#random = new SeededRandom(seed);
     for (let id = 1; id <= PRODUCTS_AT_FIRST; id += 1) this.#products.push(id);
@@ -62,12 +68,12 @@ export class ShopWriter {
   }
 
   #draw(): Kind {
-    let left = this.#random.below(100);
-    for (const [kind, weight] of weights) {
+    let left = this.#random.below(this.#kinds.reduce((sum, [, weight]) => sum + weight, 0));
+    for (const [kind, weight] of this.#kinds) {
       left -= weight;
       if (left < 0) return kind;
     }
-    return "sell";
+    return "order";
   }
 
   async #perform(kind: Kind): Promise<void> {

@@ -70,16 +70,27 @@ async function compareTable(
   store: HoldsTables,
   table: string,
 ): Promise<string[]> {
-  const channels = [...store.channels];
-  const wanted = await rowsOfDatabase(database, table, channels);
-  const found = store.rows(table);
+  const wanted = await rowsOfDatabase(database, table, store.channels);
+  return compareLines(store, { table, wanted, found: store.rows(table) });
+}
+
+/** Rows as lines, both sorted. */
+export function compareLines(
+  store: Pick<HoldsTables, "name" | "channels">,
+  rows: {
+    readonly table: string;
+    readonly wanted: readonly string[];
+    readonly found: readonly string[];
+  },
+): string[] {
+  const { table, wanted, found } = rows;
   if (wanted.length === found.length && wanted.every((line, at) => line === found[at])) return [];
   const has = new Set(found);
   const should = new Set(wanted);
   const missing = wanted.filter((line) => !has.has(line)).map((line) => `- ${short(line)}`);
   const extra = found.filter((line) => !should.has(line)).map((line) => `+ ${short(line)}`);
   return [
-    `${store.name}, table ${table}, channels ${channels.join(", ")}: ` +
+    `${store.name}, table ${table}, channels ${[...store.channels].join(", ")}: ` +
       `${String(missing.length)} rows missing, ${String(extra.length)} that should not be:`,
     ...missing.slice(0, DIFFERENCES_MAX),
     ...extra.slice(0, DIFFERENCES_MAX),
@@ -92,11 +103,20 @@ export async function compareTrail(
   events: readonly StoredEvent[],
   before: TrailBefore,
 ): Promise<string[]> {
+  return trailFaults(await trailOf(database), events, before);
+}
+
+/** `trail`: the ids that the database has. */
+export function trailFaults(
+  trail: ReadonlySet<number>,
+  events: readonly StoredEvent[],
+  before: TrailBefore,
+): string[] {
   const wrong: string[] = [];
   const ids = events.map(({ id }) => id);
   const seen = new Set(ids);
   if (seen.size < ids.length) wrong.push(`the trail has ${String(ids.length - seen.size)} twice`);
-  for (const id of await trailOf(database)) {
+  for (const id of trail) {
     if (!seen.delete(id) && !before.perhaps.has(id)) wrong.push(`the trail misses ${id}`);
     else if (before.surely.has(id) && ids.includes(id)) wrong.push(`${id} was before`);
   }
@@ -111,15 +131,25 @@ export async function compareLedger(
   database: PostgresDatabase,
   events: readonly StoredEvent[],
 ): Promise<string[]> {
-  const rows = await database.query("select id::int as id, balance, region from accounts");
-  const now = new Map(rows.map((row) => [Number(row["id"]), row]));
+  const rows = await database.query("select id::int as id, balance::text as balance from accounts");
+  return ledgerFaults(
+    new Map(rows.map((row) => [Number(row["id"]), String(row["balance"])])),
+    events,
+  );
+}
+
+/** `balances`: of the accounts as they are now. */
+export function ledgerFaults(
+  balances: ReadonlyMap<number, string>,
+  events: readonly StoredEvent[],
+): string[] {
   const last = new Map(events.map((event) => [event.id, event]));
   const wrong: string[] = [];
   for (const [id, { op, row }] of last) {
-    const account = now.get(id);
-    if ((op === "d") !== (account === undefined)) {
+    const balance = balances.get(id);
+    if ((op === "d") !== (balance === undefined)) {
       wrong.push(`ledger: account ${String(id)} ends with ${op}`);
-    } else if (account !== undefined && account["balance"] !== row["balance"]) {
+    } else if (balance !== undefined && balance !== row["balance"]) {
       wrong.push(`ledger: account ${String(id)} ends with ${JSON.stringify(row)}`);
     }
   }

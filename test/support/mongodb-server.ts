@@ -13,7 +13,7 @@
 import { randomBytes } from "node:crypto";
 import { MongoClient } from "mongodb";
 import type { Db } from "mongodb";
-import { findMongod } from "./mongodb-binary.js";
+import { findMongod } from "../../demo/mongod-binary.js";
 import { startContainerSet } from "./mongodb-container.js";
 import { findPrimary, withMember } from "./mongodb-machine.js";
 import type { MongoMachine, MongoMember } from "./mongodb-machine.js";

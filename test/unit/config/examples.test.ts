@@ -13,6 +13,7 @@ const path = (name: string): string => {
 const environment = {
   SHOP_URL: "postgres://reader:x@localhost/shop",
   CHANGECAST_DEMO_URL: "postgres://reader:x@localhost/shop",
+  CHANGECAST_DEMO_MONGODB_URL: "mongodb://reader:x@localhost/?replicaSet=rs0",
   CHANGECAST_DEMO_JOURNAL: "/tmp/journal",
   CHANGECAST_DEMO_PORT: "7070",
   CHANGECAST_DEMO_PAGES: "/tmp/pages",
@@ -22,10 +23,15 @@ const environment = {
 };
 
 describe("the published files", () => {
-  it.each(["example.yaml", "demo.yaml"])("config/%s is taken without a problem", async (name) => {
+  it.each([
+    ["example.yaml", 1],
+    ["demo.yaml", 1],
+    ["mongodb.yaml", 1],
+    ["both.yaml", 2],
+  ])("config/%s is taken without a problem", async (name, sources) => {
     const { problems, config } = await loadConfig(path(name), environment);
     expect(problems).toEqual([]);
-    expect(config?.sources.size).toBe(1);
+    expect(config?.sources.size).toBe(sources);
   });
 
   it("config/example.yaml shows settings that are taken when they are used, and tells true defaults", async () => {

@@ -27,8 +27,10 @@ export class ScriptedSession implements SourceSession {
 
   constructor(source: ScriptedSource, context: OpenContext<unknown>) {
     const { resume } = context;
-    // The history stands in the memo, so that it is known before the first transaction too.
-    const isOurs = resume === undefined || resume.memo === source.history;
+    // The history stands in the memo, so that it is known before the first transaction too. What was
+    // acknowledged is kept no longer: an older place (of a restored journal) has lost what came after it.
+    const isOurs =
+      resume === undefined || (resume.memo === source.history && resume.position >= source.slot);
     this.generation = (resume?.generation ?? 1) + (isOurs ? 0 : 1);
     this.lost = isOurs ? undefined : historyLost(context.source);
     this.#source = source;
@@ -68,6 +70,8 @@ export class ScriptedSession implements SourceSession {
   }
 
   acknowledge(position: string): void {
+    // In another history the position means something else.
+    if (this.#history !== this.#source.history) return;
     if (position > this.#source.slot) this.#source.release(position);
   }
 

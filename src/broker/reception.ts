@@ -37,14 +37,16 @@ export class Reception {
   /** In how many seconds to come back, where it is refused before it is upgraded. */
   take(upgrade: Upgrade): number | undefined {
     const { request, stream, head, isBrowser } = upgrade;
-    const isFull = this.#stopped || this.#isFull(request.socket);
+    const isFull = this.#stopped || this.#isFull(() => request.socket.remoteAddress ?? "");
     if (isFull && !isBrowser) return Math.ceil(FULL_RETRY_MS / 1_000);
-    this.#upgrades.upgrade(request, stream, head, (socket) => this.#open(socket, isFull));
+    this.#upgrades.upgrade(request, stream, head, (socket) => this.open(socket));
     return undefined;
   }
 
-  #open(socket: SessionSocket, isFull: boolean): SocketListener {
+  /** A connection that is open. Where there is no room for it, it is told so and closed. */
+  open(socket: SessionSocket): SocketListener {
     const { sessions, metrics, wheel, limits } = this.#context;
+    const isFull = this.#stopped || this.#isFull(() => socket.remote);
     this.#count += 1;
     const name = Math.floor(this.#random.next() * 2 ** 32).toString(36);
     const session = new Session(this.#context, `${this.#count.toString(36)}-${name}`, socket);
@@ -92,11 +94,11 @@ export class Reception {
     };
   }
 
-  #isFull(socket: { readonly remoteAddress?: string | undefined }): boolean {
+  #isFull(remote: () => string): boolean {
     const { sessions, limits } = this.#context;
     if (sessions.size >= limits.sessionsMax) return true;
     if (this.#countsAddresses) {
-      const count = this.#byAddress.get(socket.remoteAddress ?? "") ?? 0;
+      const count = this.#byAddress.get(remote()) ?? 0;
       if (count >= limits.sessionsPerAddressMax) return true;
     }
     return this.#context.unknown.size >= limits.unknownMax;

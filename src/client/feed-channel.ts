@@ -105,6 +105,8 @@ export class FeedChannel {
 
   sent(id: number): void {
     const held = this.hasPlace ? this.#held.place.serial : 0;
+    // What made it ready may have been lost on its way to the store: then it is loaded again.
+    this.#ready = this.#held.ready;
     this.move({ name: "sent", id, paged: this.#isPaged, held });
     this.#done = 0;
   }

@@ -495,6 +495,28 @@ export function storeContract(name: string, create: () => Promise<StoreSubject>)
     });
 
     describe("values", () => {
+      it("of floats are exact, down to the smallest and as near to whole numbers as there are", async () => {
+        const floats = [
+          ...[5e-324, -5e-324, 1e-300, 1e-20, -1e-17, 2 ** -52, 0.9999999999999999],
+          ...[-0.9999999999999999, 1 + 2 ** -52, 0.1, -2.5, 3, 1e300, 2 ** 63],
+        ];
+        const schema: TableSchema = {
+          table: "floats",
+          version: 1,
+          kind: "state",
+          columns: [
+            { name: "id", type: "int" },
+            { name: "value", type: "float" },
+          ],
+          key: ["id"],
+        };
+        const entries = floats.map((value, at): WireEntry => [at + 1, 1, at, "i", at, value]);
+        await store.apply(unit(1, [step("a", floats.length)], batch("a", schema, ...entries)));
+        const rows = await subject.rows(schema);
+        const found = new Map(rows.map(({ id, value }) => [Number(id), Number(value)]));
+        expect(floats.map((_, at) => found.get(at))).toEqual(floats);
+      });
+
       it("come back as they went in, whatever their type", async () => {
         const types = [
           "bool",

@@ -1,12 +1,13 @@
 /** The real pipeline over a real Postgres: what a channel holds, compared with the table it follows. */
 import { randomBytes } from "node:crypto";
 import { expect } from "vitest";
+import { must } from "../../src/base/assert.js";
 import { createPostgresConnector } from "../../connectors/postgres/connector.js";
 import { systemClock, systemRandom } from "../../src/base/clock.js";
 import { silentLog } from "../../src/base/log.js";
 import type { Log } from "../../src/base/log.js";
 import { Secret } from "../../src/base/secret.js";
-import type { JournalWriter } from "../../src/journal/journal.js";
+import type { JournalReader, JournalWriter } from "../../src/journal/journal.js";
 import { MemoryDisk } from "../../src/journal/memory/memory-disk.js";
 import { openMemoryJournal } from "../../src/journal/memory/memory-journal.js";
 import { silentPipelineMetrics } from "../../src/pipeline/metrics.js";
@@ -26,6 +27,8 @@ const { rules } = compileRules([
 export interface FollowedOptions {
   /** More parts of the connection, e.g. another user. */
   readonly url?: string;
+  /** Default: one in memory. */
+  readonly openJournal?: () => Promise<JournalWriter>;
 }
 
 export class FollowedTables {
@@ -39,16 +42,23 @@ export class FollowedTables {
   failure: unknown;
   readonly #database: PostgresDatabase;
   readonly #url: string;
-  readonly #disk = new MemoryDisk();
+  readonly #openJournal: () => Promise<JournalWriter>;
   #running: { journal: JournalWriter; stop: () => Promise<void> } | undefined;
 
-  constructor(database: PostgresDatabase, { url = database.url }: FollowedOptions = {}) {
+  constructor(database: PostgresDatabase, options: FollowedOptions = {}) {
     this.#database = database;
-    this.#url = url;
+    this.#url = options.url ?? database.url;
+    const disk = new MemoryDisk();
+    this.#openJournal =
+      options.openJournal ?? (async () => openMemoryJournal({ disk, random: systemRandom }));
+  }
+
+  get reader(): JournalReader {
+    return must(this.#running, "a running pipeline").journal.reader;
   }
 
   async start(): Promise<void> {
-    const journal = openMemoryJournal({ disk: this.#disk, random: systemRandom });
+    const journal = await this.#openJournal();
     const connector = createPostgresConnector({ reconcileMs: 100 });
     const parsed = connector.parseOptions({ url: this.#url, slot: this.slot });
     if (!("options" in parsed)) throw new Error(JSON.stringify(parsed.problems));
@@ -78,7 +88,10 @@ export class FollowedTables {
 
   async close(): Promise<void> {
     await this.stop();
-    await this.#database.exec(`select pg_drop_replication_slot('${this.slot}')`);
+    // The server may not have noticed yet that its reader is gone.
+    await this.#database.exec(`select pg_terminate_backend(active_pid, 5000)
+        from pg_replication_slots where slot_name = '${this.slot}' and active;
+      select pg_drop_replication_slot('${this.slot}')`);
   }
 
   /** Until the channel holds just the rows of the tables. */

@@ -68,6 +68,9 @@ export function converterOf(column: Column): Converter {
   switch (column.type) {
     case "bool":
       return (value) => (value === true ? 1 : value === false ? 0 : scalar(column, value));
+    case "float":
+      return (value) =>
+        typeof value === "number" && isAlmostWhole(value) ? String(value) : scalar(column, value);
     case "bytes":
       return (value) => (typeof value === "string" ? bytesOf(value) : scalar(column, value));
     case "array":
@@ -77,6 +80,14 @@ export function converterOf(column: Column): Converter {
       return (value) =>
         typeof value === "string" || typeof value === "number" ? value : scalar(column, value);
   }
+}
+
+/**
+ * @photostructure/sqlite 1.2.1 takes what lies within 2^-52 above a whole number for that number: 1e-20 becomes
+ * 0. As text SQLite itself makes the right number of them, in a column of any affinity that fits.
+ */
+function isAlmostWhole(value: number): boolean {
+  return !Number.isInteger(value) && Math.abs(value - Math.round(value)) < Number.EPSILON;
 }
 
 function scalar(column: Column, value: unknown): SqliteValue {

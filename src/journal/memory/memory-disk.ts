@@ -55,21 +55,28 @@ export class MemoryDisk {
   /** As a backup of the files would be. */
   copy(): MemoryDisk {
     const made = new MemoryDisk();
-    made.runs.push(...this.runs);
-    for (const [name, value] of this.positions) made.positions.set(name, value);
-    for (const [name, value] of this.facts) made.facts.set(name, value);
-    made.schemas.push(...this.schemas);
-    for (const [name, value] of this.hiding) made.hiding.set(name, value);
-    for (const [name, value] of this.heads) made.heads.set(name, value);
-    for (const [name, { floor, entries }] of this.channels) {
-      made.channels.set(name, { floor, entries: [...entries] });
-    }
-    for (const [id, versions] of this.documents) made.documents.set(id, [...versions]);
-    made.times.push(...this.times);
-    made.copying = this.copying;
-    made.log = this.log;
-    made.parked = this.parked;
+    made.restore(this);
     return made;
+  }
+
+  /** Everything is as `backup` has it. */
+  restore(backup: MemoryDisk): void {
+    this.runs.splice(0, Infinity, ...backup.runs);
+    this.schemas.splice(0, Infinity, ...backup.schemas);
+    this.times.splice(0, Infinity, ...backup.times);
+    refill(this.positions, backup.positions);
+    refill(this.facts, backup.facts);
+    refill(this.hiding, backup.hiding);
+    refill(this.heads, backup.heads);
+    this.channels.clear();
+    for (const [name, { floor, entries }] of backup.channels) {
+      this.channels.set(name, { floor, entries: [...entries] });
+    }
+    this.documents.clear();
+    for (const [id, versions] of backup.documents) this.documents.set(id, [...versions]);
+    this.copying = backup.copying;
+    this.log = backup.log;
+    this.parked = backup.parked;
   }
 
   /** Of a huge unit its parts too, in order. */
@@ -119,4 +126,9 @@ export class MemoryDisk {
     versions.push({ log, state });
     this.documents.set(id, versions);
   }
+}
+
+function refill<Key, Value>(map: Map<Key, Value>, from: ReadonlyMap<Key, Value>): void {
+  map.clear();
+  for (const [key, value] of from) map.set(key, value);
 }

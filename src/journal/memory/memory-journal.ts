@@ -17,13 +17,15 @@ import { PackedDocument } from "../document-codec.js";
 import type { TakenBlock } from "../draft.js";
 import type { SpilledDocuments } from "../spilled-documents.js";
 import type { HeadState } from "../head-state.js";
-import type { ScannedDocument, ScanRequest } from "../journal.js";
+import type { AppendFacts, ScannedDocument, ScanRequest } from "../journal.js";
 import { JournalDesk } from "../journal-desk.js";
 import type { Carried, JournalKeep } from "../journal-desk.js";
 import { defaultJournalSettings } from "../journal-settings.js";
 import type { JournalSettings } from "../journal-settings.js";
 import { ReleasedState } from "../released-state.js";
+import type { ReleasedStart } from "../released-state.js";
 import { newRun } from "../run-id.js";
+import type { TableSchema } from "../../model/table.js";
 import type { Unit } from "../unit.js";
 import { WriterFacts } from "../writer-facts.js";
 import { MemoryDisk } from "./memory-disk.js";
@@ -34,6 +36,25 @@ export interface MemoryJournalOptions {
   readonly clock?: Clock;
   readonly random?: Random;
   readonly settings?: Partial<JournalSettings>;
+  /** Stands between appends and `disk`, which a writer that dies leaves as it is; without it they are there at once. */
+  readonly flush?: MemoryFlush;
+}
+
+/** One append on its way to the disk. */
+export interface MemoryAppend {
+  readonly unit: Unit | undefined;
+  /** Its entries came in parts, which follow in their order. */
+  readonly isHuge: boolean;
+  readonly parts: readonly Unit[];
+  readonly after: AppendFacts;
+  readonly schemas: readonly TableSchema[];
+}
+
+export interface MemoryFlush {
+  /** Calls `write` once, if ever; resolves when the append is durable, rejects when that is not known. */
+  persist(append: MemoryAppend, write: () => void): Promise<void>;
+  /** The append is shown to readers of the writer's own process. */
+  released(append: MemoryAppend): void;
 }
 
 export interface MemoryJournal extends JournalDesk {
@@ -49,10 +70,9 @@ export function openMemoryJournal(options: MemoryJournalOptions = {}): MemoryJou
   disk.runs.push({ run, first: disk.log + 1 });
   disk.writer = run;
   const facts = new WriterFacts(disk);
-  const { runs, log, parked, positions, schemas, hiding, copying } = disk;
-  const start = { run, runs, log, parked, positions, schemas, hiding, copying };
-  const released = new ReleasedState(start, clock, settings.liveBytesMax);
-  const keep = new MemoryKeep(disk, released, clock);
+  const { log, parked } = disk;
+  const released = new ReleasedState(startOf(disk, run), clock, settings.liveBytesMax);
+  const keep = new MemoryKeep({ disk, released, clock, flush: options.flush });
   const desk = new JournalDesk(keep, { run, log, parked, facts, clock });
   return Object.assign(desk, {
     retain: async () => {
@@ -61,19 +81,39 @@ export function openMemoryJournal(options: MemoryJournalOptions = {}): MemoryJou
   });
 }
 
+/** What a reader begins with that is told of `run` as the one that writes. */
+export function startOf(disk: MemoryDisk, run: string): ReleasedStart {
+  const { runs, log, parked, positions, schemas, hiding, copying } = disk;
+  return { run, runs, log, parked, positions, schemas, hiding, copying };
+}
+
+interface KeepOptions {
+  readonly disk: MemoryDisk;
+  readonly released: ReleasedState;
+  readonly clock: Clock;
+  readonly flush: MemoryFlush | undefined;
+}
+
 class MemoryKeep implements JournalKeep {
   readonly reader: MemoryReader;
+  /** What is durable. */
+  readonly #durable: MemoryDisk;
+  /** What drafts see: appends that were begun too. The same one where nothing stands between. */
   readonly #disk: MemoryDisk;
   readonly #released: ReleasedState;
   readonly #clock: Clock;
+  readonly #flush: MemoryFlush | undefined;
+  readonly #appends = new Map<Carried, MemoryAppend>();
   readonly #parts = new Map<string, Buffer[]>();
   readonly #spilled = new Map<string, Map<DocId, KeptDocument | null>>();
 
-  constructor(disk: MemoryDisk, released: ReleasedState, clock: Clock) {
+  constructor({ disk, released, clock, flush }: KeepOptions) {
     this.reader = new MemoryReader(disk, released, clock);
-    this.#disk = disk;
+    this.#durable = disk;
+    this.#disk = flush === undefined ? disk : disk.copy();
     this.#released = released;
     this.#clock = clock;
+    this.#flush = flush;
   }
 
   head(channel: string): HeadState | undefined {
@@ -101,9 +141,36 @@ class MemoryKeep implements JournalKeep {
     return "";
   }
 
-  install({ finished, parts, after, schemas }: Carried): void {
-    const disk = this.#disk;
-    const first = finished?.unit.log ?? disk.log + 1;
+  install(carried: Carried): void {
+    const { finished, parts, after, schemas } = carried;
+    const unit = finished?.unit;
+    const isHuge = parts !== undefined;
+    const pieces = unit === undefined || parts === undefined ? [] : this.#partsOf(unit, parts.id);
+    const append = { unit, isHuge, parts: pieces, after, schemas };
+    this.#write(this.#disk, append, carried);
+    if (this.#flush !== undefined) this.#appends.set(carried, append);
+  }
+
+  async persist(carried: Carried): Promise<void> {
+    if (this.#flush === undefined) return;
+    const append = must(this.#appends.get(carried), "an append that was installed");
+    await this.#flush.persist(append, () => {
+      this.#write(this.#durable, append, carried);
+    });
+  }
+
+  async release(carried: Carried): Promise<void> {
+    const { finished, parts, after, schemas } = carried;
+    const isHuge = parts !== undefined;
+    this.#released.release({ unit: finished?.unit, schemas }, after, isHuge);
+    const append = this.#appends.get(carried);
+    this.#appends.delete(carried);
+    if (append !== undefined) this.#flush?.released(append);
+  }
+
+  #write(disk: MemoryDisk, append: MemoryAppend, { finished }: Carried): void {
+    const { unit, parts, after, schemas } = append;
+    const first = unit?.log ?? disk.log + 1;
     for (const [rule, version] of after.hiding ?? []) {
       disk.hiding.set(rule, { version, from: first });
     }
@@ -114,18 +181,7 @@ class MemoryKeep implements JournalKeep {
       if (value === null) disk.facts.delete(name);
       else disk.facts.set(name, value);
     }
-    if (finished === undefined) return;
-    const { unit, heads } = finished;
-    disk.apply(unit, heads, parts === undefined ? [] : this.#partsOf(unit, parts.id));
-  }
-
-  async persist(): Promise<void> {
-    // In memory what is installed is as durable as it gets.
-  }
-
-  async release({ finished, parts, after, schemas }: Carried): Promise<void> {
-    const isHuge = parts !== undefined;
-    this.#released.release({ unit: finished?.unit, schemas }, after, isHuge);
+    if (unit !== undefined && finished !== undefined) disk.apply(unit, finished.heads, parts);
   }
 
   spilled(unit: string): SpilledDocuments {
@@ -183,13 +239,13 @@ class MemoryKeep implements JournalKeep {
     const now = this.#clock.now();
     const logAt = (ageMs: number): number => {
       let log = 0;
-      for (const time of this.#disk.times) if (time.at <= now - ageMs) log = time.log;
+      for (const time of this.#durable.times) if (time.at <= now - ageMs) log = time.log;
       return log;
     };
     const events = logAt(settings.eventsAgeMs);
     const tombstones = logAt(settings.tombstonesAgeMs);
-    for (const [name, channel] of this.#disk.channels) {
-      if (this.#disk.heads.get(name)?.kind === "state") {
+    for (const [name, channel] of this.#durable.channels) {
+      if (this.#durable.heads.get(name)?.kind === "state") {
         for (const { entry } of channel.entries) {
           if (entry.log > tombstones || showsRow(entry.op)) continue;
           if (this.#isNewest(name, entry.serial)) channel.floor = entry.serial;
@@ -213,7 +269,7 @@ class MemoryKeep implements JournalKeep {
 
   /** Whether the tombstone is still the last word about its row, or its table. */
   #isNewest(name: string, serial: number): boolean {
-    const entries = this.#disk.channels.get(name)?.entries ?? [];
+    const entries = this.#durable.channels.get(name)?.entries ?? [];
     const own = entries.find(({ entry }) => entry.serial === serial);
     return !entries.some(({ entry, key }) => {
       if (own === undefined || entry.serial <= serial || entry.table !== own.entry.table) {

@@ -535,6 +535,28 @@ describe("a store that fails", () => {
     expect(sync.status.trouble).toBeUndefined();
   });
 
+  it("at the unit that made a channel whole has a channel that loads again, and is not whole yet", async () => {
+    let failures = 1;
+    const broken: Store = {
+      ...bound(store),
+      apply: async (unit) => {
+        if (failures-- > 0) throw new AppError("CLIENT_STORE_FAILED", "disk full");
+        return store.apply(unit);
+      },
+    };
+    const sync = castOf().sync(broken, ["a"]);
+    await settled();
+    const socket = await welcome(["a"]);
+    await clock.pass(2_000);
+    socket.accept();
+    const page = { t: "page", channel: "a", epoch: 1, from: 0, to: 1, log: 1 };
+    socket.say(changes("a", [1, 1, 0, "i", 1, "one"]), page);
+    await settled();
+    expect(values()).toEqual([[1, "one"]]);
+    expect(sync.status.channels.get("a")).toMatchObject({ state: "loading", ready: false });
+    expect(await store.open()).toMatchObject([{ channel: "a", ready: false }]);
+  });
+
   it("because another instance has it now ends the sync for good, and says so", async () => {
     const taken: Store = {
       ...bound(store),

@@ -1,0 +1,57 @@
+/**
+ * The whole pipeline on virtual time, from one seed each (see world.ts), and the proof that each checker can
+ * fail. `npm run simulate` runs many more; CHANGECAST_SEEDS=<seed> repeats one here.
+ */
+import { describe, expect, test } from "vitest";
+import { canaries } from "./canaries.js";
+import { checkers, repeatCommand, simulate } from "./simulate.js";
+
+const given = (process.env["CHANGECAST_SEEDS"] ?? "").split(",").filter((seed) => seed !== "");
+const SEEDS = 400;
+const SEEDS_PER_TEST = 100;
+/** A canary is seen by then. */
+const CANARY_SEEDS_MAX = 100;
+const CANARY_ACTIONS = 25;
+
+const seeds =
+  given.length > 0 ? given.map(Number) : Array.from({ length: SEEDS }, (_, at) => at + 1);
+const groups = Array.from({ length: Math.ceil(seeds.length / SEEDS_PER_TEST) }, (_, at) =>
+  seeds.slice(at * SEEDS_PER_TEST, (at + 1) * SEEDS_PER_TEST),
+);
+
+describe("a simulation", () => {
+  test.each(groups.map((group) => [group[0] ?? 0, group.at(-1) ?? 0, group] as const))(
+    "keeps every invariant, seeds %d to %d",
+    async (_first, _last, group) => {
+      for (const seed of group) {
+        const { violation, story, actions } = await simulate({ seed });
+        const where = `${repeatCommand(seed, actions)}\n${story.join("\n")}`;
+        expect(violation, where).toBeUndefined();
+      }
+    },
+    60_000,
+  );
+
+  test("runs the same way every time", async () => {
+    for (const seed of [3, 14, 15])
+      expect(await simulate({ seed })).toEqual(await simulate({ seed }));
+  });
+});
+
+describe("the checker", () => {
+  test("of every invariant has a canary", () => {
+    expect([...canaries.keys()].sort()).toEqual([...checkers.keys()].sort());
+  });
+
+  test.each([...canaries])("%s: sees its canary", async (name, canary) => {
+    const { actions = CANARY_ACTIONS, faults, ...mutation } = canary;
+    const options = { actions, mutation, canRest: false, ...(faults && { faults }) };
+    const makers = new Map([...checkers].filter(([known]) => known === name));
+    for (let seed = 1; seed <= CANARY_SEEDS_MAX; seed += 1) {
+      const { violation } = await simulate({ seed, makers, ...options });
+      // What is wrong may end a process first.
+      if (violation?.checker === name) return;
+    }
+    expect.fail(`${CANARY_SEEDS_MAX} seeds passed`);
+  });
+});

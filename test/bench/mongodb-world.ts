@@ -82,9 +82,10 @@ ${rules}`);
     await this.#write(count, (at) => ({ insertOne: { document: itemOf(at) } }));
   }
 
+  /** To another value than before: an update that changes nothing is no change. */
   async update(count: number): Promise<void> {
     await this.#write(count, (at) => ({
-      updateOne: { filter: keyOf(at), update: { $set: { quantity: at % 997 } } },
+      updateOne: { filter: keyOf(at), update: { $set: { quantity: 1_000 + (at % 1_000) } } },
     }));
   }
 

@@ -4,19 +4,15 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { NaturalValue } from "../../src/client/stores/natural-values.js";
-import type {
-  ChannelStep,
-  EntryBatch,
-  Store,
-  StoreChanges,
-  StoreUnit,
-} from "../../src/client/stores/store.js";
+import type { Store, StoreChanges } from "../../src/client/stores/store.js";
 import type { TableSchema } from "../../src/model/table.js";
 import type { WireEntry } from "../../src/protocol/frames.js";
 import { storeModelContract } from "./store-model.js";
 import { products, orders, feed } from "./store-tables.js";
+import { batch, rowText, step, unit } from "./store-units.js";
 
 export { products, orders, feed } from "./store-tables.js";
+export { batch, rowText, step, unit } from "./store-units.js";
 
 export type Row = Readonly<Record<string, NaturalValue>>;
 
@@ -28,34 +24,6 @@ export interface StoreSubject {
   /** A new store object over the same data, not yet opened. */
   again(): Store;
   close(): Promise<void>;
-}
-
-export function batch(channel: string, schema: TableSchema, ...entries: WireEntry[]): EntryBatch {
-  return { channel, schema, base: 0, entries };
-}
-
-export function step(
-  channel: string,
-  serial: number,
-  more: Partial<ChannelStep> = {},
-): ChannelStep {
-  return { channel, place: { epoch: 1, serial, log: serial, run: "r1" }, ready: true, ...more };
-}
-
-export function unit(
-  at: number,
-  channels: readonly ChannelStep[],
-  ...batches: EntryBatch[]
-): StoreUnit {
-  return { at, schemas: [], channels, batches };
-}
-
-/** A row of `products` in one text. */
-export function rowText(row: Row, between: string): string {
-  return [row["id"], row["name"]]
-    .map((value) => JSON.stringify(value))
-    .join(between)
-    .replaceAll('"', "");
 }
 
 export function storeContract(name: string, create: () => Promise<StoreSubject>): void {

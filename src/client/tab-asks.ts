@@ -13,7 +13,7 @@ export type Ask =
 interface Waiting {
   readonly word: Asked;
   readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+  readonly reject: (error: Error) => void;
 }
 
 interface Leader {
@@ -120,7 +120,7 @@ export class TabAsks {
     }
     this.#perform(word, this.#leader).then(resolve, (error: unknown) => {
       // The sync that was asked is over, for this tab leads no more: `again` asks the next one.
-      if (!(error instanceof AppError && error.code === "CLIENT_CLOSED")) reject(error);
+      if (!(error instanceof AppError && error.code === "CLIENT_CLOSED")) reject(error as Error);
     });
   }
 

@@ -33,9 +33,8 @@ const PROGRAM_STEPS: readonly Step[] = [
 
 /** Inside the store's transactions, between rows and places, and around them. */
 const DEVICE_STEPS: readonly Step[] = [
-  ["inside.run", "before", 60],
-  ["inside.run", "after", 60],
-  ["inside.runMany", "after", 40],
+  ["inside.runMany", "before", 60],
+  ["inside.runMany", "after", 60],
   ["driver.transaction", "before", 20],
   ["driver.transaction", "after", 20],
   ["store.apply", "after", 20],

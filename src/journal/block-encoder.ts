@@ -255,15 +255,11 @@ export function documentAt(block: Buffer, from: number): Buffer {
   return block.subarray(from, from + block.readUInt32LE(from - 4));
 }
 
-export function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
-  return one === other || (one.length === other.length && Buffer.compare(one, other) === 0);
-}
-
 /** Each as text or as UTF-8 bytes. */
 export function sameBody(one: Uint8Array | string, other: Uint8Array | string): boolean {
   if (one === other) return true;
   if (typeof one === "string" && typeof other === "string") return false;
-  return sameBytes(bytesOf(one), bytesOf(other));
+  return Buffer.compare(bytesOf(one), bytesOf(other)) === 0;
 }
 
 function bytesOf(body: Uint8Array | string): Uint8Array {

@@ -33,6 +33,8 @@ export interface TakenBlock {
 
 const NOTHING_LEFT: readonly LeftPlace[] = [];
 
+type Feeder = Pick<DocumentKey, "rule" | "relation">;
+
 interface Written {
   readonly old: KeptDocument | undefined;
   readonly id: DocId | undefined;
@@ -56,7 +58,7 @@ export class Draft implements BlockDraft {
   #seen: KeptDocument | undefined;
   /** The feeder that was counted last. */
   #feed: FeedId = "";
-  #feedKey: DocumentKey | undefined;
+  #feedKey: Feeder | undefined;
   #feedTable = "";
   #index = 0;
   #parkedDelta = 0;
@@ -230,7 +232,7 @@ export class Draft implements BlockDraft {
     }
   }
 
-  #feedOf(key: DocumentKey, table: string): FeedId {
+  #feedOf(key: Feeder, table: string): FeedId {
     const { rule, relation } = key;
     const last = this.#feedKey;
     if (last?.rule !== rule || last.relation !== relation || this.#feedTable !== table) {
@@ -260,7 +262,7 @@ export class Draft implements BlockDraft {
     head.added += typeof body === "string" ? Buffer.byteLength(body) : body.length;
     const feeder = change.document ?? change.feeder;
     assert(feeder !== undefined, () => `an entry of ${channel} without a document or a feeder`);
-    head.feed(feedIdOf(feeder.rule, feeder.relation, table), 0);
+    head.feed(this.#feedOf(feeder, table), 0);
   }
 
   #write(

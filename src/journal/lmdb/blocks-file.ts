@@ -107,11 +107,6 @@ export class BlocksFile {
     return last;
   }
 
-  /** Blocks in order, each as its bytes. */
-  blocks(from: LogNumber, to: LogNumber): Iterable<Row> {
-    return this.#blocks.range({ start: numberKey(from), end: numberKey(to + 1) });
-  }
-
   /** One transaction for everything that an append says (I2). */
   append(carried: Carried): Promise<void> {
     const { finished, after, schemas } = carried;

@@ -24,13 +24,18 @@ export const clientErrors = {
   ),
   CLIENT_STORE_BLOCKED: entry(
     "retry",
-    "A new table needs an upgrade of the IndexedDB database, and another tab does not let go of it.",
+    "Another tab does not let go of the database: IndexedDB needs that for a new table, SQLite in the browser to open it.",
     "Close or reload the other tabs of the app; it is tried again by itself.",
   ),
   CLIENT_STORE_UNAVAILABLE: entry(
     "reject",
-    "The browser gives this page no IndexedDB: a private window, blocked site data, or a damaged profile.",
-    "Go on with `memoryStore()`, or tell the user to allow site data.",
+    "The browser gives this page no IndexedDB or no OPFS: a private window, blocked site data, an insecure origin, or an old browser.",
+    "Go on with `memoryStore()` (IndexedDB where only OPFS is missing), or tell the user to allow site data.",
+  ),
+  CLIENT_SQL_FAILED: entry(
+    "reject",
+    "A statement of the app's own on SQLite in the browser failed, or no tab that has the database open answered it.",
+    "Read the message: mend the statement, or start a sync in some tab.",
   ),
   CLIENT_STORE_IN_USE: entry(
     "reject",

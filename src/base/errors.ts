@@ -36,3 +36,8 @@ export class InvariantError extends Error {
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** By its name, as the browser's own errors are told apart. */
+export function isNamed(error: unknown, name: string): boolean {
+  return (error as { readonly name?: unknown } | null)?.name === name;
+}

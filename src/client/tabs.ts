@@ -9,7 +9,7 @@ import type { Cast, WireCast } from "./client.js";
 import { type ChannelChoice, channelNames } from "./follower.js";
 import { Listeners } from "./listeners.js";
 import type { SyncStatus } from "./status.js";
-import type { IndexedDbStore } from "./stores/indexeddb-store.js";
+import type { SharedStore } from "./stores/store.js";
 import type { Sync, SyncEvents, SyncOptions, SyncParts } from "./sync.js";
 import { Election } from "./tab-election.js";
 import { TabAsks } from "./tab-asks.js";
@@ -38,7 +38,7 @@ const UNKNOWN: SyncStatus = {
  */
 export function syncTabs(
   cast: Cast,
-  store: IndexedDbStore,
+  store: SharedStore,
   channels: readonly ChannelChoice[],
   options: TabSyncOptions = {},
 ): TabSync {
@@ -50,7 +50,7 @@ export function syncTabs(
 
 class SharedSync implements TabSync {
   readonly #cast: Cast;
-  readonly #store: IndexedDbStore;
+  readonly #store: SharedStore;
   readonly #options: TabSyncOptions;
   readonly #parts: SyncParts;
   readonly #line: TabLine;
@@ -68,7 +68,7 @@ class SharedSync implements TabSync {
 
   constructor(
     cast: Cast,
-    store: IndexedDbStore,
+    store: SharedStore,
     channels: readonly ChannelChoice[],
     options: TabSyncOptions,
   ) {

@@ -1,6 +1,6 @@
 /**
- * The page of the store suite: IndexedDB stores by number, called from the test. Answers travel as plain
- * data: an error as its code, what watchers were told as lists.
+ * The page of the store suite: stores of IndexedDB and of SQLite by number, called from the test. Answers
+ * travel as plain data: an error as its code, what watchers were told as lists.
  */
 import { AppError } from "../../src/base/errors.js";
 import {
@@ -8,7 +8,8 @@ import {
   IndexedDbStore,
   indexedDbStore,
 } from "../../src/client/stores/indexeddb-store.js";
-import type { Store, StoreChanges } from "../../src/client/stores/store.js";
+import type { SharedStore, Store, StoreChanges } from "../../src/client/stores/store.js";
+import { type WasmStore, wasmStore } from "../../src/client/stores/wasm-store.js";
 import { type AskedQuery, askedOf } from "./asked-query.js";
 
 export interface PageAnswer {
@@ -18,10 +19,19 @@ export interface PageAnswer {
   readonly told: readonly (readonly [string, unknown][])[];
 }
 
+export interface SqliteAnswer {
+  readonly rows: readonly Readonly<Record<string, unknown>>[];
+  readonly error?: string;
+}
+
 export interface StorePage {
   create(name: string, options?: IndexedDbOptions): number;
   /** Opens a database as an app does; answers the error's code, if any. */
   begin(name: string): Promise<string | undefined>;
+  /** The same of SQLite: in the last that was begun, rows of a statement; the error's code where it fails. */
+  createSqlite(name: string): Promise<number>;
+  sqliteRows(name: string, sql: string): Promise<SqliteAnswer>;
+  sqliteExec(name: string, sql: string): Promise<string | undefined>;
   call(id: number, method: keyof Store, argument: unknown): Promise<PageAnswer>;
   rows(name: string, table: string): Promise<readonly unknown[]>;
   query(name: string, query: AskedQuery): Promise<readonly unknown[]>;
@@ -40,29 +50,42 @@ export interface StorePage {
 }
 
 interface Kept {
-  readonly store: IndexedDbStore;
+  readonly store: SharedStore;
   told: [string, unknown][][];
 }
 
 const stores: Kept[] = [];
 const held: IDBDatabase[] = [];
+const sqliteStores = new Map<string, WasmStore>();
 
 const page: StorePage = {
-  create: (name, options = {}) => {
-    const kept: Kept = { store: new IndexedDbStore(name, options), told: [] };
-    // The suite's own listeners hear in the test; here one that throws proves that the page goes on.
-    kept.store.watch(undefined, () => {
-      throw new Error("a listener of the page");
-    });
-    kept.store.watch(undefined, (changes) => kept.told.push([...changes]));
-    return stores.push(kept) - 1;
+  create: (name, options = {}) => kept(new IndexedDbStore(name, options)),
+  createSqlite: async (name) => {
+    const store = await begunSqlite(name);
+    sqliteStores.set(name, store);
+    return kept(store);
+  },
+  sqliteRows: async (name, sql) => {
+    try {
+      return { rows: await (await anySqlite(name)).all(sql) };
+    } catch (error) {
+      return { rows: [], error: codeOf(error) };
+    }
+  },
+  sqliteExec: async (name, sql) => {
+    try {
+      await (await anySqlite(name)).exec(sql);
+      return undefined;
+    } catch (error) {
+      return codeOf(error);
+    }
   },
   call: async (id, method, argument) => {
-    const kept = stores[id];
-    if (kept === undefined) throw new Error(`there is no store ${id}`);
-    const ended = await outcome(kept.store, method, argument);
-    const { told } = kept;
-    kept.told = [];
+    const called = stores[id];
+    if (called === undefined) throw new Error(`there is no store ${id}`);
+    const ended = await outcome(called.store, method, argument);
+    const { told } = called;
+    called.told = [];
     return { ...ended, told };
   },
   begin: async (name) => {
@@ -70,7 +93,7 @@ const page: StorePage = {
       await indexedDbStore(name);
       return undefined;
     } catch (error) {
-      return error instanceof AppError ? error.code : String(error);
+      return codeOf(error);
     }
   },
   rows: (name, table) =>
@@ -106,6 +129,29 @@ const page: StorePage = {
 };
 
 (globalThis as unknown as { page: StorePage }).page = page;
+
+function kept(store: SharedStore): number {
+  const one: Kept = { store, told: [] };
+  // The suite's own listeners hear in the test; here one that throws proves that the page goes on.
+  store.watch(undefined, () => {
+    throw new Error("a listener of the page");
+  });
+  store.watch(undefined, (changes) => one.told.push([...changes]));
+  return stores.push(one) - 1;
+}
+
+function begunSqlite(name: string): Promise<WasmStore> {
+  return wasmStore(name, { worker: () => new Worker("/sqlite-worker.js", { type: "module" }) });
+}
+
+/** The one that was begun here, or one of a tab that only reads. */
+async function anySqlite(name: string): Promise<WasmStore> {
+  return sqliteStores.get(name) ?? begunSqlite(name);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof AppError ? error.code : String(error);
+}
 
 async function outcome(
   store: Store,

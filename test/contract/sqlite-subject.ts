@@ -123,7 +123,8 @@ export function readRows(database: OpenDatabase, schema: TableSchema, table = sc
   return database.all(`SELECT * FROM ${name}`).map((row) => naturalRow(row, schema));
 }
 
-function naturalRow(row: Record<string, unknown>, schema: TableSchema): Row {
+/** A row as SQL gives it, in natural values. */
+export function naturalRow(row: Readonly<Record<string, unknown>>, schema: TableSchema): Row {
   const columns = new Map(schema.columns.map((column) => [column.name, column]));
   const natural: Record<string, NaturalValue> = {};
   for (const [name, value] of Object.entries(row)) {

@@ -12,7 +12,8 @@ import { batch, products, rowText, type StoreSubject, unit } from "./store.contr
 const CHANNELS = ["a", "b", "c"];
 const KEYS = 8;
 const ROUNDS = 60;
-const SEEDS = Array.from({ length: 25 }, (_, seed) => seed + 1);
+/** Random trials of each store. */
+export const SEEDS = 25;
 
 interface WorldEntry {
   readonly serial: number;
@@ -26,9 +27,9 @@ interface Attached {
   ready: boolean;
 }
 
-export function storeModelContract(create: () => Promise<StoreSubject>): void {
+export function storeModelContract(create: () => Promise<StoreSubject>, seeds: number): void {
   describe("random units", () => {
-    it.each(SEEDS)(
+    it.each(Array.from({ length: seeds }, (_, seed) => seed + 1))(
       "leave exactly the documents of the attached channels (seed %i)",
       async (seed) => {
         const subject = await create();

@@ -7,7 +7,7 @@ import type { NaturalValue } from "../../src/client/stores/natural-values.js";
 import type { Store, StoreChanges } from "../../src/client/stores/store.js";
 import type { TableSchema } from "../../src/model/table.js";
 import type { WireEntry } from "../../src/protocol/frames.js";
-import { storeModelContract } from "./store-model.js";
+import { SEEDS, storeModelContract } from "./store-model.js";
 import { products, orders, feed } from "./store-tables.js";
 import { batch, rowText, step, unit } from "./store-units.js";
 
@@ -26,7 +26,11 @@ export interface StoreSubject {
   close(): Promise<void>;
 }
 
-export function storeContract(name: string, create: () => Promise<StoreSubject>): void {
+export function storeContract(
+  name: string,
+  create: () => Promise<StoreSubject>,
+  { seeds = SEEDS }: { readonly seeds?: number } = {},
+): void {
   describe(`store: ${name}`, () => {
     let subject: StoreSubject;
     let store: Store;
@@ -773,6 +777,6 @@ export function storeContract(name: string, create: () => Promise<StoreSubject>)
       });
     });
 
-    storeModelContract(create);
+    storeModelContract(create, seeds);
   });
 }

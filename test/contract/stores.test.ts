@@ -1,5 +1,7 @@
 /** The store suite over every store and driver that there is. */
+import sqlite3InitModule from "@sqlite.org/sqlite-wasm";
 import { memoryStore } from "../../src/client/stores/memory-store.js";
+import { wasmSqlite } from "../../src/client/drivers/wasm-sqlite.js";
 import { openExpoSqlite, openOpSqlite } from "./native-subject.js";
 import {
   answeringLater,
@@ -26,6 +28,23 @@ storeContract("@photostructure/sqlite", () => sqliteSubject(openPhotostructure))
 storeContract("better-sqlite3", () => sqliteSubject(openBetterSqlite3));
 
 storeContract("an asynchronous driver", () => sqliteSubject(answeringLater(openPhotostructure)));
+
+const sqlite3 = await sqlite3InitModule();
+storeContract("SQLite WASM, in memory", () =>
+  sqliteSubject(() => {
+    const database = new sqlite3.oo1.DB(":memory:");
+    return {
+      driver: wasmSqlite(database),
+      all: (sql) => database.selectObjects(sql),
+      exec: (sql) => {
+        database.exec(sql);
+      },
+      close: () => {
+        database.close();
+      },
+    };
+  }),
+);
 
 storeContract("expo-sqlite, in its form", () => sqliteSubject(openExpoSqlite));
 

@@ -1,15 +1,17 @@
-/** The store suite on real IndexedDB, in Chromium. */
+/** The store suite on real IndexedDB and on SQLite in real OPFS, in Chromium. */
 import { afterAll, beforeAll } from "vitest";
 import type { Page } from "playwright-core";
 import { storeContract } from "../contract/store.contract.js";
 import { Browser } from "../support/browser.js";
-import { indexedDbSubject } from "../support/page-store.js";
+import { indexedDbSubject, sqliteOpfsSubject } from "../support/page-store.js";
 
 let browser: Browser;
 let page: Page;
 
 beforeAll(async () => {
-  browser = await Browser.start("test/browser/store-page.ts");
+  browser = await Browser.start("test/browser/store-page.ts", {
+    "/sqlite-worker.js": "test/browser/sqlite-worker.ts",
+  });
   page = await browser.open();
 });
 
@@ -18,3 +20,6 @@ afterAll(async () => {
 });
 
 storeContract("IndexedDB", () => indexedDbSubject(page));
+
+// Each time that it is opened takes a worker and a new instance of SQLite: fewer trials.
+storeContract("SQLite WASM on OPFS", () => sqliteOpfsSubject(page), { seeds: 8 });

@@ -2,13 +2,13 @@
  * A real Chromium with a fresh profile, and pages of this machine's loopback for it. A browser that is not
  * there fails the test with what to install: a skip would prove nothing.
  */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { basename, delimiter, join, resolve } from "node:path";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
-import { bundle } from "./bundle.js";
+import { bundle, SQLITE_PATH } from "./bundle.js";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
 const FLAGS = [
@@ -16,8 +16,13 @@ const FLAGS = [
   ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
 ];
 const START_MS = 60_000;
+const SQLITE_FILES = ["index.mjs", "sqlite3.wasm"].map((name) => `${SQLITE_PATH}${name}`);
 
-/** One script for the pages of a server, by path: `/app.js`. */
+const PAGE_SCRIPT = "/app.js";
+/** The packages of this checkout, also where this file is a built one. */
+const packages = `${resolve(import.meta.dirname, "../..").replace(/\/dist$/, "")}/node_modules`;
+
+/** Scripts of a server by path; its pages run `/app.js`. */
 export type Scripts = Readonly<Record<string, string>>;
 
 export class PageServer {
@@ -29,17 +34,16 @@ export class PageServer {
     this.#server = createServer((request, response) => {
       const path = new URL(request.url ?? "/", "http://localhost").pathname;
       const script = this.#scripts[path];
-      // What a page needs for OPFS and precise clocks; a plain server sends neither.
-      response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
-      response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
       if (script !== undefined) {
         response.setHeader("Content-Type", "text/javascript").end(script);
       } else if (path === "/") {
-        const tags = Object.keys(this.#scripts).map(
-          (src) => `<script type=module src="${src}"></script>`,
-        );
         response.setHeader("Content-Type", "text/html");
-        response.end(`<!doctype html><meta charset=utf-8><title>test</title>${tags.join("")}`);
+        const tag = `<script type=module src="${PAGE_SCRIPT}"></script>`;
+        response.end(`<!doctype html><meta charset=utf-8><title>test</title>${tag}`);
+      } else if (SQLITE_FILES.includes(path)) {
+        const type = path.endsWith(".wasm") ? "application/wasm" : "text/javascript";
+        const file = `${packages}/@sqlite.org/sqlite-wasm/dist/${basename(path)}`;
+        response.setHeader("Content-Type", type).end(readFileSync(file));
       } else {
         response.writeHead(404).end();
       }
@@ -83,11 +87,17 @@ export class Browser {
     this.#profile = profile;
   }
 
-  /** A browser for pages that run the bundle of `entry`. */
-  static async start(entry: string): Promise<Browser> {
+  /** A browser for pages that run the bundle of `entry`, and those of workers by the path they start them by. */
+  static async start(
+    entry: string,
+    workers: Readonly<Record<string, string>> = {},
+  ): Promise<Browser> {
     const executablePath = findChromium();
-    const { code } = await bundle(entry);
-    const pages = await PageServer.start({ "/app.js": code });
+    const scripts: Record<string, string> = {};
+    for (const [path, from] of Object.entries({ ...workers, [PAGE_SCRIPT]: entry })) {
+      scripts[path] = (await bundle(from)).code;
+    }
+    const pages = await PageServer.start(scripts);
     const profile = mkdtempSync(join(tmpdir(), "changecast-browser-"));
     const context = await chromium.launchPersistentContext(profile, {
       executablePath,

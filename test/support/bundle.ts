@@ -4,13 +4,25 @@
  */
 import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
-import { build } from "vite";
+import { build, type Plugin } from "vite";
 
 /** Of the sources, also where this file is a built one. */
 const root = resolve(import.meta.dirname, "../..").replace(/\/dist$/, "");
 
 /** What the client is written for; newer syntax would be compiled down and grow. */
 const TARGET = "es2022";
+
+/** Where page servers have the files of `@sqlite.org/sqlite-wasm`, which comes as it is. */
+export const SQLITE_PATH = "/sqlite/";
+
+const sqliteAsItIs: Plugin = {
+  name: "sqlite-as-it-is",
+  enforce: "pre",
+  resolveId: (source) =>
+    source === "@sqlite.org/sqlite-wasm"
+      ? { id: `${SQLITE_PATH}index.mjs`, external: "absolute" }
+      : null,
+};
 
 export interface Bundle {
   readonly code: string;
@@ -26,6 +38,7 @@ export async function bundle(entry: string): Promise<Bundle> {
     configFile: false,
     logLevel: "warn",
     root,
+    plugins: [sqliteAsItIs],
     resolve: {
       alias: [
         { find: /^@changecast\/client$/, replacement: `${root}/src/client/client.ts` },

@@ -1,4 +1,4 @@
-/** A store that lives in a page of a real browser, as a store of the test: every call goes there. */
+/** Stores that live in a page of a real browser, as stores of the test: every call goes there. */
 import type { Page } from "playwright-core";
 import type { ErrorCode } from "../../src/base/error-catalogue.js";
 import { AppError } from "../../src/base/errors.js";
@@ -14,6 +14,7 @@ import type {
 import { Watchers } from "../../src/client/stores/watchers.js";
 import type { TableSchema } from "../../src/model/table.js";
 import type { StorePage } from "../browser/store-page.js";
+import { naturalRow } from "../contract/sqlite-subject.js";
 import type { Row, StoreSubject } from "../contract/store.contract.js";
 
 let count = 0;
@@ -40,12 +41,12 @@ export async function callPage<Name extends keyof StorePage>(
 export async function indexedDbSubject(page: Page): Promise<StoreSubject> {
   count += 1;
   const name = `store ${count}`;
-  const store = new PageStore(page, name);
+  const store = new PageStore(page, callPage(page, "create", name));
   await store.open();
   return {
     store,
     rows: async ({ table }) => (await callPage(page, "rows", name, table)) as readonly Row[],
-    again: () => new PageStore(page, name),
+    again: () => new PageStore(page, callPage(page, "create", name)),
     close: async () => {
       await store.close();
       await callPage(page, "remove", name);
@@ -53,14 +54,33 @@ export async function indexedDbSubject(page: Page): Promise<StoreSubject> {
   };
 }
 
-class PageStore implements Store {
+/** The same in SQLite on OPFS. */
+export async function sqliteOpfsSubject(page: Page): Promise<StoreSubject> {
+  count += 1;
+  const name = `sqlite ${count}`;
+  const store = new PageStore(page, callPage(page, "createSqlite", name));
+  await store.open();
+  return {
+    store,
+    rows: async (schema) => {
+      const table = `"${schema.table.replaceAll('"', '""')}"`;
+      const { rows } = await callPage(page, "sqliteRows", name, `SELECT * FROM ${table}`);
+      return rows.map((row) => naturalRow(row, schema));
+    },
+    again: () => new PageStore(page, callPage(page, "createSqlite", name)),
+    close: () => store.close(),
+  };
+}
+
+export class PageStore implements Store {
   readonly #page: Page;
   readonly #id: Promise<number>;
   readonly #watchers = new Watchers(silentLog);
 
-  constructor(page: Page, name: string) {
+  /** `id`: of the store in the page. */
+  constructor(page: Page, id: Promise<number>) {
     this.#page = page;
-    this.#id = callPage(page, "create", name);
+    this.#id = id;
   }
 
   async open(): Promise<readonly KeptChannel[]> {

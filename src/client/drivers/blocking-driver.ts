@@ -8,6 +8,8 @@ export interface BlockingStatement {
   /** Answers how many rows changed. */
   run(values: readonly SqliteValue[]): number;
   all(values: readonly SqliteValue[]): readonly SqliteRow[];
+  /** It is of no use any more. Where it is missing, the garbage collector sees to it. */
+  free?(): void;
 }
 
 export interface BlockingDatabase {
@@ -16,7 +18,10 @@ export interface BlockingDatabase {
 }
 
 export function blockingDriver(database: BlockingDatabase): SqliteDriver {
-  const statements = new StatementCache((sql) => database.prepare(sql));
+  const statements = new StatementCache(
+    (sql) => database.prepare(sql),
+    (statement) => statement.free?.(),
+  );
   const connection: SqliteConnection = {
     exec: (sql) => {
       database.exec(sql);

@@ -4,7 +4,7 @@
  * next use. A tab that does not (an older app, a debugger) blocks the upgrade, which is said and tried again.
  */
 import type { Clock } from "../../base/clock.js";
-import { AppError, errorText } from "../../base/errors.js";
+import { AppError, errorText, isNamed } from "../../base/errors.js";
 
 export const META = "changecast_meta";
 export const CHANNELS = "changecast_channels";
@@ -239,10 +239,6 @@ function unavailable(name: string, cause: unknown): AppError {
   return new AppError("CLIENT_STORE_UNAVAILABLE", `opening "${name}": ${errorText(cause)}`, {
     cause,
   });
-}
-
-export function isNamed(error: unknown, name: string): boolean {
-  return (error as { readonly name?: unknown } | null)?.name === name;
 }
 
 function never<T>(): Promise<T> {

@@ -5,7 +5,7 @@
  * store since.
  */
 import { type Clock, systemClock } from "../../base/clock.js";
-import { AppError, errorText } from "../../base/errors.js";
+import { AppError, errorText, isNamed } from "../../base/errors.js";
 import { type Log, silentLog } from "../../base/log.js";
 import type { TableSchema } from "../../model/table.js";
 import { fold } from "./fold.js";
@@ -14,7 +14,6 @@ import {
   got,
   GrowingDatabase,
   INTERNAL,
-  isNamed,
   META,
   type ObjectStoreShape,
   STAGED,
@@ -23,7 +22,7 @@ import {
 import { applyFolded } from "./indexeddb-rows.js";
 import { beginSteps, endSteps, ensureTable, leave } from "./indexeddb-steps.js";
 import { type KeptTable, membersOf, type Write } from "./indexeddb-write.js";
-import type { EntryBatch, KeptChannel, Store, StoreChanges, StoreUnit } from "./store.js";
+import type { EntryBatch, KeptChannel, SharedStore, StoreChanges, StoreUnit } from "./store.js";
 import { ChangeTally, Watchers } from "./watchers.js";
 
 /** Raised when object stores of ours are laid out in another way. */
@@ -54,7 +53,7 @@ export async function indexedDbStore(
   return store;
 }
 
-export class IndexedDbStore implements Store {
+export class IndexedDbStore implements SharedStore {
   readonly name: string;
   /** For readers of its rows (indexeddb-reader.ts). */
   readonly database: GrowingDatabase;

@@ -39,10 +39,16 @@ const PREPARED_MAX = 200;
 /** Prepared statements by their text, for drivers. */
 export class StatementCache<Statement> {
   readonly #prepare: (sql: string) => Statement;
+  readonly #drop: (statement: Statement) => void;
   readonly #statements = new Map<string, Statement>();
 
-  constructor(prepare: (sql: string) => Statement) {
+  /** `drop`: of libraries whose statements are not collected as garbage. */
+  constructor(
+    prepare: (sql: string) => Statement,
+    drop: (statement: Statement) => void = () => undefined,
+  ) {
     this.#prepare = prepare;
+    this.#drop = drop;
   }
 
   get(sql: string): Statement {
@@ -50,8 +56,9 @@ export class StatementCache<Statement> {
     if (statement !== undefined) return statement;
     statement = this.#prepare(sql);
     if (this.#statements.size >= PREPARED_MAX) {
-      for (const oldest of this.#statements.keys()) {
+      for (const [oldest, dropped] of this.#statements) {
         this.#statements.delete(oldest);
+        this.#drop(dropped);
         break;
       }
     }

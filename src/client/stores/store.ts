@@ -95,3 +95,12 @@ export interface Store {
   /** Waits for what is under way. The database itself stays the app's. */
   close(): Promise<void>;
 }
+
+/** A store of a browser's that several tabs share (tabs.ts): one of them writes, all of them read. */
+export interface SharedStore extends Store {
+  readonly name: string;
+  /** Another tab wrote this. */
+  heard(changes: StoreChanges): void;
+  /** Tells watchers of every table: what was written meanwhile is not known. */
+  lookAgain(): Promise<void>;
+}

@@ -113,8 +113,9 @@ function takeLock(name: string): Promise<PoolLock> {
       });
     navigator.locks
       .request(`changecast:pool:${name}`, { steal: true }, held)
-      .catch((error: unknown) => {
+      .catch((thrown: unknown) => {
         lost.abort();
+        const error = thrown as Error;
         // Without effect where it was ours for a while.
         reject(error);
       });

@@ -1,4 +1,4 @@
-/** Benches of the client in Chromium: `idb-apply`, `idb-live`, `start`. */
+/** Benches of the client in Chromium: `idb-apply`, `wasm-apply`, `idb-live`, `start`. */
 import type { Page } from "playwright-core";
 import type { BenchPage } from "../browser/bench-page.js";
 import { Browser } from "../support/browser.js";
@@ -13,28 +13,17 @@ const LIVE_PER_SECOND = 1_000;
 const LIVE_SECONDS = 20;
 const LIVE_SECONDS_QUICK = 5;
 
-const idbApply: Bench = {
-  name: "idb-apply",
-  run: (isQuick) =>
-    withPage(async (page): Promise<Figure> => {
-      const rows = isQuick ? ROWS_QUICK : ROWS;
-      const ours: number[] = [];
-      const bare: number[] = [];
-      for (let round = 0; round < ROUNDS; round += 1) {
-        bare.push(rows / (await call(page, "bare", rows)));
-        ours.push(rows / (await call(page, "apply", rows)));
-      }
-      const [figure, reference] = [median(ours) * 1_000, median(bare) * 1_000];
-      return {
-        bench: "idb-apply",
-        figure: Math.round(figure),
-        unit: "rows/s",
-        reference: { what: "put in transactions of 5,000", figure: Math.round(reference) },
-        ratio: ratioOf(figure, reference),
-        ...(isQuick ? { reduced: `${String(rows)} rows` } : {}),
-      };
-    }),
-};
+const idbApply = firstLoad("idb-apply", {
+  bare: "bare",
+  ours: "apply",
+  what: "put in transactions of 5,000",
+});
+
+const wasmApply = firstLoad("wasm-apply", {
+  bare: "sqliteBare",
+  ours: "sqliteApply",
+  what: "one insert a row, prepared, in transactions of 5,000",
+});
 
 const idbLive: Bench = {
   name: "idb-live",
@@ -101,10 +90,45 @@ const start: Bench = {
     }),
 };
 
-export const browserBenches: readonly Bench[] = [idbApply, idbLive, start];
+export const browserBenches: readonly Bench[] = [idbApply, wasmApply, idbLive, start];
+
+/** Rows that were parsed from the wire, into an empty store. */
+function firstLoad(
+  bench: string,
+  calls: {
+    readonly bare: "bare" | "sqliteBare";
+    readonly ours: "apply" | "sqliteApply";
+    /** What the reference does. */
+    readonly what: string;
+  },
+): Bench {
+  const run = (isQuick: boolean): Promise<Figure> =>
+    withPage(async (page) => {
+      const rows = isQuick ? ROWS_QUICK : ROWS;
+      const ours: number[] = [];
+      const bare: number[] = [];
+      for (let round = 0; round < ROUNDS; round += 1) {
+        bare.push(rows / (await call(page, calls.bare, rows)));
+        ours.push(rows / (await call(page, calls.ours, rows)));
+      }
+      const [figure, reference] = [median(ours) * 1_000, median(bare) * 1_000];
+      return {
+        bench,
+        figure: Math.round(figure),
+        unit: "rows/s",
+        reference: { what: calls.what, figure: Math.round(reference) },
+        ratio: ratioOf(figure, reference),
+        ...(isQuick ? { reduced: `${String(rows)} rows` } : {}),
+      };
+    });
+  return { name: bench, run };
+}
 
 async function withPage(run: (page: Page) => Promise<Figure>): Promise<Figure> {
-  const browser = await Browser.start("test/browser/bench-page.ts");
+  const browser = await Browser.start("test/browser/bench-page.ts", {
+    "/sqlite-worker.js": "test/browser/sqlite-worker.ts",
+    "/sqlite-bare-worker.js": "test/browser/sqlite-bare-worker.ts",
+  });
   try {
     return await run(await browser.open());
   } finally {

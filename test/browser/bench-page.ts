@@ -1,6 +1,7 @@
-/** What the benches measure in a browser: the IndexedDB store, and IndexedDB by itself beside it. */
+/** What the benches measure in a browser: the stores of IndexedDB and SQLite, and each database by itself. */
 import { IndexedDbStore, indexedDbStore } from "../../src/client/stores/indexeddb-store.js";
 import type { StoreUnit } from "../../src/client/stores/store.js";
+import { wasmStore } from "../../src/client/stores/wasm-store.js";
 import { table } from "../../src/client/table.js";
 import type { TableSchema } from "../../src/model/table.js";
 import type { WireEntry } from "../../src/protocol/frames.js";
@@ -10,6 +11,9 @@ export interface BenchPage {
   apply(rows: number): Promise<number>;
   /** The same rows as ready objects, put in transactions of 5,000. */
   bare(rows: number): Promise<number>;
+  /** The same into SQLite on OPFS; as lists of values, an insert each, in transactions of 5,000. */
+  sqliteApply(rows: number): Promise<number>;
+  sqliteBare(rows: number): Promise<number>;
   /** Latencies of changes that come evenly, in units of 10, while a live query is shown. */
   live(perSecond: number, seconds: number): Promise<readonly number[]>;
   /** Milliseconds from nothing to 20 rows: with the store; with IndexedDB by itself. */
@@ -74,6 +78,34 @@ const page: BenchPage = {
     database.close();
     return ms;
   },
+  sqliteApply: async (rows) => {
+    const name = `${NAME} ${String((count += 1))}`;
+    const worker = (): Worker => new Worker("/sqlite-worker.js", { type: "module" });
+    const store = await wasmStore(name, { worker });
+    await store.open();
+    const units: StoreUnit[] = [];
+    for (let at = 0; at < rows; at += PAGE_ROWS) units.push(unitOf(at, PAGE_ROWS, false));
+    const began = performance.now();
+    for (const unit of units) await store.apply(unit);
+    const ms = performance.now() - began;
+    await store.close();
+    return ms;
+  },
+  sqliteBare: async (rows) => {
+    const worker = new Worker("/sqlite-bare-worker.js", { type: "module" });
+    const ms = await new Promise<number>((resolve, reject) => {
+      worker.onmessage = ({ data }: MessageEvent<number>) => {
+        resolve(data);
+      };
+      worker.onerror = ({ message }) => {
+        reject(new Error(message));
+      };
+      const lists = Array.from({ length: rows }, (_, id) => Object.values(objectOf(id)));
+      worker.postMessage({ name: `bare ${String((count += 1))}`, lists, each: BARE_ROWS });
+    });
+    worker.terminate();
+    return ms;
+  },
   live: async (perSecond, seconds) => {
     const store = await indexedDbStore(NAME);
     await store.open();
@@ -131,6 +163,8 @@ const page: BenchPage = {
 (globalThis as unknown as { page: BenchPage }).page = page;
 
 let log = 0;
+/** Of databases that were made: each is new. */
+let count = 0;
 
 function unitOf(from: number, count: number, ready: boolean): StoreUnit {
   log += 1;

@@ -1,7 +1,9 @@
-/** A page of an app that shares one sync with its other tabs. Its address says the server and the channels. */
+/** A page of an app that shares one sync with its other tabs. Its address says the server, the channels and the store. */
 import { changecast } from "../../src/client/client.js";
 import type { SyncStatus } from "../../src/client/status.js";
 import { indexedDbStore } from "../../src/client/stores/indexeddb-store.js";
+import type { SharedStore } from "../../src/client/stores/store.js";
+import { wasmStore } from "../../src/client/stores/wasm-store.js";
 import { table } from "../../src/client/table.js";
 import { syncTabs } from "../../src/client/tabs.js";
 
@@ -26,27 +28,57 @@ const SECOND = 1_000;
 const asked = new URLSearchParams(location.search);
 if (asked.get("locks") === "no") Object.defineProperty(navigator, "locks", { value: undefined });
 
+interface ShownRow {
+  readonly id: number;
+  readonly value: string;
+}
+
 const cast = changecast({ url: asked.get("url") ?? "" });
-const store = await indexedDbStore("tabs");
 const channels = (asked.get("channels") ?? "store:1,store:2").split(",");
-const sync = syncTabs(cast, store, channels);
-let shown: readonly { readonly id: number; readonly value: string }[] = [];
+let shown: readonly ShownRow[] = [];
 let torn = 0;
 let heard = 0;
 
+const store = asked.get("store") === "sqlite" ? await liveSqlite() : await liveIndexedDb();
 store.watch("rows", () => {
   heard += 1;
 });
-table<{ readonly id: number; readonly value: string }>(store, "rows")
-  .orderBy("id")
-  .live((rows) => {
-    shown = rows;
-    if (channels.length < 2) return;
-    const values = new Map(rows.map(({ id, value }) => [id, value]));
-    for (const [id, value] of values) {
-      if (id < SECOND && values.get(id + SECOND) !== value) torn += 1;
-    }
+const sync = syncTabs(cast, store, channels);
+
+async function liveIndexedDb(): Promise<SharedStore> {
+  const made = await indexedDbStore("tabs");
+  table<ShownRow>(made, "rows").orderBy("id").live(show);
+  return made;
+}
+
+/** Read again after each change; of those that come during a read, once. */
+async function liveSqlite(): Promise<SharedStore> {
+  const worker = (): Worker => new Worker("/sqlite-worker.js", { type: "module" });
+  const made = await wasmStore("tabs", { worker });
+  let reading: Promise<void> | undefined;
+  let isDue = false;
+  const read = async (): Promise<void> => {
+    do {
+      isDue = false;
+      show(await made.all<ShownRow>("SELECT id, value FROM rows ORDER BY id"));
+    } while (isDue);
+    reading = undefined;
+  };
+  made.watch("rows", () => {
+    isDue = true;
+    reading ??= read();
   });
+  return made;
+}
+
+function show(rows: readonly ShownRow[]): void {
+  shown = rows;
+  if (channels.length < 2) return;
+  const values = new Map(rows.map(({ id, value }) => [id, value]));
+  for (const [id, value] of values) {
+    if (id < SECOND && values.get(id + SECOND) !== value) torn += 1;
+  }
+}
 
 const page: TabsPage = {
   leads: () => sync.leads,

@@ -1,7 +1,8 @@
 /**
  * Goal: the tabs of a browser share one connection and one store, and lose nothing when the one that leads
  * closes, crashes, freezes or wakes again. Method: real tabs in Chromium, a real broker over a scripted
- * journal, crash and freeze by the browser's debugging protocol. Every unit writes a pair of rows.
+ * journal, crash and freeze by the browser's debugging protocol. Every unit writes a pair of rows. IndexedDB
+ * is read by each tab itself, SQLite through the tab that leads.
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Page } from "playwright-core";
@@ -23,7 +24,9 @@ let written = 0;
 beforeEach(async () => {
   broker = await new BrokerWorld().open();
   network = await TcpProxy.start({ host: "127.0.0.1", port: broker.port });
-  browser = await Browser.start("test/browser/tabs-page.ts");
+  browser = await Browser.start("test/browser/tabs-page.ts", {
+    "/sqlite-worker.js": "test/browser/sqlite-worker.ts",
+  });
 });
 
 afterEach(async () => {
@@ -111,12 +114,17 @@ function load(): () => void {
   };
 }
 
-describe("tabs", () => {
+const stores = [
+  ["IndexedDB", ""],
+  ["SQLite", "&store=sqlite"],
+] as const;
+
+describe.each(stores)("tabs over %s", (_, kind) => {
   it("share one connection; each shows what changes, and asks the leader for what it wants", async () => {
     write(20);
-    const first = await tab("&channels=store:1");
+    const first = await tab(`${kind}&channels=store:1`);
     await leader([first]);
-    const second = await tab("&channels=store:1");
+    const second = await tab(`${kind}&channels=store:1`);
     await eventually(
       () => call(second, "shown"),
       () => wanted(["store:1"]),
@@ -139,7 +147,7 @@ describe("tabs", () => {
   });
 
   it("wait for a position through the leader", async () => {
-    const pages = [await tab(), await tab()];
+    const pages = [await tab(kind), await tab(kind)];
     const { others } = await leader(pages);
     const [other] = others;
     if (other === undefined) throw new Error("there is one tab");
@@ -157,72 +165,75 @@ describe("tabs", () => {
   });
 });
 
-describe("another tab takes over under load, and misses nothing", () => {
-  it.each([
-    ["is closed", async (page: Page) => page.close()],
-    [
-      "crashes",
-      async (page: Page) => {
-        const debug = await browser.context.newCDPSession(page);
-        // The page never answers.
-        debug.send("Page.crash").catch(() => undefined);
-      },
-    ],
-  ])("when the leader %s", async (_, end) => {
-    const pages = [await tab(), await tab(), await tab()];
-    const { leads, others } = await leader(pages);
-    const stop = load();
-    try {
-      await eventually(async () => (await call(leads, "shown")).length > 0, true);
-      await end(leads);
-      await leader(others);
-      await new Promise((resolve) => setTimeout(resolve, 300));
-    } finally {
-      stop();
-    }
-    await shows(others);
-    expect(network.accepted).toBe(2);
-  });
+describe.each(stores)(
+  "over %s another tab takes over under load, and misses nothing",
+  (_store, kind) => {
+    it.each([
+      ["is closed", async (page: Page) => page.close()],
+      [
+        "crashes",
+        async (page: Page) => {
+          const debug = await browser.context.newCDPSession(page);
+          // The page never answers.
+          debug.send("Page.crash").catch(() => undefined);
+        },
+      ],
+    ])("when the leader %s", async (_, end) => {
+      const pages = [await tab(kind), await tab(kind), await tab(kind)];
+      const { leads, others } = await leader(pages);
+      const stop = load();
+      try {
+        await eventually(async () => (await call(leads, "shown")).length > 0, true);
+        await end(leads);
+        await leader(others);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      } finally {
+        stop();
+      }
+      await shows(others);
+      expect(network.accepted).toBe(2);
+    });
 
-  it("when the leader freezes, which follows when it wakes", async () => {
-    // A new table needs every tab to let go of the database, which a frozen one cannot.
-    write(KEYS);
-    const pages = [await tab(), await tab()];
-    const { leads, others } = await leader(pages);
-    await shows(pages);
-    for (const page of others) await page.bringToFront();
-    // The browser freezes no page that holds a lock, so that the debugger must: nothing of it runs any more.
-    const debug = await browser.context.newCDPSession(leads);
-    await debug.send("Debugger.enable");
-    const paused = new Promise<void>((resolve) => {
-      debug.once("Debugger.paused", () => {
-        resolve();
+    it("when the leader freezes, which follows when it wakes", async () => {
+      // A new table needs every tab to let go of the database, which a frozen one cannot.
+      write(KEYS);
+      const pages = [await tab(kind), await tab(kind)];
+      const { leads, others } = await leader(pages);
+      await shows(pages);
+      for (const page of others) await page.bringToFront();
+      // The browser freezes no page that holds a lock, so that the debugger must: nothing of it runs any more.
+      const debug = await browser.context.newCDPSession(leads);
+      await debug.send("Debugger.enable");
+      const paused = new Promise<void>((resolve) => {
+        debug.once("Debugger.paused", () => {
+          resolve();
+        });
       });
+      // Outside of any transaction: an open one would hold up every tab, which is why browsers don't freeze then.
+      await leads.evaluate(() => {
+        setTimeout(() => {
+          // eslint-disable-next-line no-debugger -- the breakpoint that the test needs
+          debugger;
+        }, 0);
+      });
+      await paused;
+      const stop = load();
+      try {
+        await leader(others);
+      } finally {
+        stop();
+      }
+      await shows(others);
+      await debug.send("Debugger.resume");
+      await debug.send("Debugger.disable");
+      await leads.bringToFront();
+      write(3);
+      await shows(pages);
+      await eventually(() => call(leads, "leads"), false);
+      expect(await call(leads, "trouble")).toBeUndefined();
     });
-    // Outside of any transaction: an open one would hold up every tab, which is why browsers don't freeze then.
-    await leads.evaluate(() => {
-      setTimeout(() => {
-        // eslint-disable-next-line no-debugger -- the breakpoint that the test needs
-        debugger;
-      }, 0);
-    });
-    await paused;
-    const stop = load();
-    try {
-      await leader(others);
-    } finally {
-      stop();
-    }
-    await shows(others);
-    await debug.send("Debugger.resume");
-    await debug.send("Debugger.disable");
-    await leads.bringToFront();
-    write(3);
-    await shows(pages);
-    await eventually(() => call(leads, "leads"), false);
-    expect(await call(leads, "trouble")).toBeUndefined();
-  });
-});
+  },
+);
 
 describe("without Web Locks", () => {
   it("one tab leads, too, and another takes over when it is gone", async () => {
@@ -239,10 +250,10 @@ describe("without Web Locks", () => {
   });
 });
 
-describe("a browser that was away", () => {
+describe.each(stores)("a browser that was away, with %s", (_, kind) => {
   it("reloads to what it had, and comes to an hour of changes", async () => {
     write(50);
-    const page = await tab();
+    const page = await tab(kind);
     await shows([page]);
     network.cut();
     write(3_600);

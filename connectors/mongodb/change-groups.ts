@@ -1,26 +1,30 @@
 /**
- * Changes in the groups in which the source committed them: a transaction's stand together under one (lsid,
- * txnNumber), a change without them was written alone and closes at once (M-15). Nothing marks the end of a
- * transaction: another group, a later time, or an empty answer does.
+ * Changes in the groups in which they are handed on. A transaction's stand together under one (lsid, txnNumber), and
+ * nothing marks its end: another group, a later time, or an empty answer does (M-15). Changes without them were
+ * written alone; those of one answer go together, since the journal would fuse them anyway, and none waits for the next.
  */
 import type { Change } from "../../src/model/change.js";
-import type { ChangeReader, UntoldDocument } from "./change-reader.js";
-import { mergeFragments, readRawChange, type RawChange } from "./raw-change.js";
+import type { ChangeReader, ReadChange, UntoldDocument } from "./change-reader.js";
+import { mergeFragments, readRawChange, timeOfChange, tokenOf } from "./raw-change.js";
+import type { RawChange } from "./raw-change.js";
 import type { StreamBatch } from "./resuming-stream.js";
 import { positionOfChange, timeOfToken, type ClusterTime } from "./stream-position.js";
 
 /** A transaction that has grown beyond it is handed on in parts. */
 const GROUP_BYTES_MAX = 4 * 1024 * 1024;
 
+/** What is handed on, and becomes visible, together; below the pipeline's bound for huge transactions. */
+export const WINDOW_BYTES_MAX = 256 * 1024;
+export const WINDOW_COUNT_MAX = 1_000;
+
 export interface ChangeGroup {
-  /** Undefined for a change that was written alone. */
+  /** Undefined for changes that were written alone. */
   readonly transaction: string | undefined;
-  readonly firstToken: string;
-  time: ClusterTime;
-  /** Of its last change so far. */
-  token: string;
+  readonly first: RawChange;
+  /** So far. */
+  last: RawChange;
+  /** Of the last one among the changes of its time. */
   ordinal: number;
-  committedAt: number;
   changes: Change[];
   untold: UntoldChange[];
   bytes: number;
@@ -30,7 +34,8 @@ export interface ChangeGroup {
   parts: number;
 }
 
-export interface UntoldChange extends UntoldDocument {
+export interface UntoldChange {
+  readonly document: UntoldDocument;
   /** Changes of the group before it. */
   readonly before: number;
 }
@@ -38,18 +43,26 @@ export interface UntoldChange extends UntoldDocument {
 /** `group` is done, or `part` is what a large one has so far. */
 export type Grouped = { readonly group: ChangeGroup } | { readonly part: ChangeGroup };
 
+/** What was journaled before: its time is read again where no token is resumed from. */
+interface Seen {
+  readonly position: string;
+  readonly transaction: string;
+}
+
 export class ChangeGroups {
   readonly #reader: ChangeReader;
-  /** What was journaled before: its time is read again where no token is resumed from. */
-  readonly #seen: { readonly position: string; readonly transaction: string };
+  /** Undefined when the stream has passed its time. */
+  #seen: Seen | undefined;
   #open: ChangeGroup | undefined;
   #fragments: RawChange[] = [];
-  #time: ClusterTime = "";
+  /** Of the change before. */
+  #seconds = 0;
+  #increment = 0;
   #ordinal = 0;
 
-  constructor(reader: ChangeReader, seen: { position: string; transaction: string }) {
+  constructor(reader: ChangeReader, seen: Seen) {
     this.#reader = reader;
-    this.#seen = seen;
+    this.#seen = seen.position === "" ? undefined : seen;
   }
 
   get isOpen(): boolean {
@@ -61,41 +74,34 @@ export class ChangeGroups {
       const raw = this.#whole(readRawChange(document));
       if (raw === undefined) continue;
       this.#count(raw);
-      if (this.#isSeen(raw)) continue;
-      yield* this.#add(raw);
-    }
-    const open = this.#open;
-    if (open === undefined) return;
-    const isOver = batch.documents.length === 0 || timeOfToken(batch.token) > open.time;
-    if (isOver) yield* this.#close();
-  }
-
-  *#add(raw: RawChange): Generator<Grouped> {
-    const { transaction, time } = raw;
-    const isSame = this.#open?.transaction === transaction && this.#open?.time === time;
-    if (this.#open !== undefined && (transaction === undefined || !isSame)) yield* this.#close();
-    const group = this.#open ?? newGroup(raw);
-    this.#extend(group, raw);
-    if (transaction === undefined) yield { group };
-    else {
-      this.#open = group;
-      if (group.bytes <= GROUP_BYTES_MAX) return;
+      if (this.#seen !== undefined && this.#isSeen(raw, this.#seen)) continue;
+      const read = this.#reader.read(raw);
+      if (this.#open !== undefined && !belongs(raw, read, this.#open)) yield* this.#close();
+      const group = (this.#open ??= newGroup(raw));
+      this.#extend(group, raw, read);
+      if (raw.transaction === undefined || group.bytes <= GROUP_BYTES_MAX) continue;
       yield { part: group };
       group.parts += 1;
       group.changes = [];
       group.bytes = 0;
     }
+    const open = this.#open;
+    if (open === undefined) return;
+    const isOver = open.transaction === undefined || batch.documents.length === 0;
+    if (isOver || timeOfToken(batch.token) > timeOfChange(open.last)) yield* this.#close();
   }
 
-  #extend(group: ChangeGroup, raw: RawChange): void {
-    const { changes, untold, isWhole } = this.#reader.read(raw);
-    group.token = raw.token;
+  #extend(group: ChangeGroup, raw: RawChange, read: ReadChange): void {
+    group.last = raw;
     group.ordinal = this.#ordinal;
-    group.committedAt = raw.committedAt;
-    group.bytes += raw.bytes;
-    group.isWhole ||= isWhole;
-    if (untold !== undefined) group.untold.push({ ...untold, before: group.changes.length });
-    for (const change of changes) group.changes.push(change);
+    group.bytes += raw.bytes.length;
+    if (read === undefined) return;
+    if (read.op === "untold") group.untold.push({ document: read, before: group.changes.length });
+    else if (read.op !== "whole") group.changes.push(read);
+    else {
+      group.isWhole = true;
+      group.changes.push(...read.changes);
+    }
   }
 
   *#close(): Generator<Grouped> {
@@ -104,15 +110,21 @@ export class ChangeGroups {
     if (group !== undefined) yield { group };
   }
 
-  #count({ time }: RawChange): void {
-    this.#ordinal = time === this.#time ? this.#ordinal + 1 : 0;
-    this.#time = time;
+  #count({ seconds, increment }: RawChange): void {
+    const isSame = seconds === this.#seconds && increment === this.#increment;
+    this.#ordinal = isSame ? this.#ordinal + 1 : 0;
+    this.#seconds = seconds;
+    this.#increment = increment;
   }
 
-  #isSeen({ time, token, transaction }: RawChange): boolean {
-    const { position, transaction: whole } = this.#seen;
-    if (positionOfChange(time, token, this.#ordinal) <= position) return true;
-    return whole !== "" && whole === markOf(time, transaction) && position.startsWith(time);
+  #isSeen(raw: RawChange, { position, transaction: whole }: Seen): boolean {
+    const time = timeOfChange(raw);
+    if (time > position.slice(0, time.length)) {
+      this.#seen = undefined;
+      return false;
+    }
+    if (positionOfChange(time, tokenOf(raw), this.#ordinal) <= position) return true;
+    return whole !== "" && whole === markOf(time, raw.transaction) && position.startsWith(time);
   }
 
   /** The last fragment of a change brings all of it (M-12). */
@@ -127,19 +139,35 @@ export class ChangeGroups {
   }
 }
 
+/** A document that has to be read begins a group of its own: what stands before it need not wait for the read. */
+function belongs(raw: RawChange, read: ReadChange, open: ChangeGroup): boolean {
+  if (raw.transaction !== open.transaction) return false;
+  if (raw.transaction !== undefined) return isSameTime(raw, open.last);
+  if (open.isWhole || read?.op === "whole") return false;
+  if (read?.op === "untold" && open.untold.length === 0) return false;
+  const count = open.changes.length + open.untold.length;
+  return open.bytes < WINDOW_BYTES_MAX && count < WINDOW_COUNT_MAX;
+}
+
+function isSameTime(one: RawChange, other: RawChange): boolean {
+  return one.seconds === other.seconds && one.increment === other.increment;
+}
+
+export function timeOfGroup({ last }: ChangeGroup): ClusterTime {
+  return timeOfChange(last);
+}
+
 /** Names a transaction that was handed on in parts, for `SourcePosition.mark`. */
 export function markOf(time: ClusterTime, transaction: string | undefined): string {
   return transaction === undefined ? "" : `${time}/${transaction}`;
 }
 
-function newGroup({ transaction, token, time, committedAt }: RawChange): ChangeGroup {
+function newGroup(raw: RawChange): ChangeGroup {
   return {
-    transaction,
-    firstToken: token,
-    time,
-    token,
+    transaction: raw.transaction,
+    first: raw,
+    last: raw,
     ordinal: 0,
-    committedAt,
     changes: [],
     untold: [],
     bytes: 0,

@@ -1,66 +1,73 @@
-/** From a raw change to what it says about a relation: rows, emptied or replaced collections. */
-import { ABSENT } from "../../src/model/change.js";
-import type { Change, RowChange, Values } from "../../src/model/change.js";
+/** From a raw change to what it says about a relation: a row, or an emptied or replaced collection. */
+import type { Change, RowChange } from "../../src/model/change.js";
 import type { Collections, WatchedCollection } from "./collections.js";
-import { unreadableChange, type Namespace, type RawChange } from "./raw-change.js";
-import { identityOf } from "./values/identity.js";
+import { NOWHERE, readNamespace, unreadableChange, type RawChange } from "./raw-change.js";
+import { isNamed } from "./values/bson-layout.js";
+import { idOf } from "./values/identity.js";
 
-export interface ReadChange {
-  /** In their order; none where the change says nothing to us. */
-  readonly changes: readonly Change[];
-  /** The document has to be read: the change does not tell what became of the fields that rules name. */
-  readonly untold: UntoldDocument | undefined;
-  /** Something happened to a whole collection. */
-  readonly isWhole: boolean;
-}
+/** Undefined where the change says nothing to us. */
+export type ReadChange = RowChange | UntoldDocument | WholeChange | undefined;
 
+/** The document has to be read: the change does not tell what became of the fields that rules name. */
 export interface UntoldDocument {
+  readonly op: "untold";
   readonly collection: WatchedCollection;
   readonly identity: string;
   /** `documentKey`. */
   readonly key: Uint8Array;
 }
 
-const NOTHING: ReadChange = { changes: [], untold: undefined, isWhole: false };
+/** Something happened to a whole collection, or to several. */
+export interface WholeChange {
+  readonly op: "whole";
+  /** In their order; none where they are not ours. */
+  readonly changes: readonly Change[];
+}
 
 export class ChangeReader {
   readonly #collections: Collections;
+  /** Of the change before: most are of the same collection. */
+  #namespace: Uint8Array = new Uint8Array(0);
+  #found: WatchedCollection | undefined;
 
   constructor(collections: Collections) {
     this.#collections = collections;
   }
 
   read(raw: RawChange): ReadChange {
-    const collection = this.#find(raw.namespace);
-    switch (raw.kind) {
+    const { kind, namespaceAt, targetAt } = raw;
+    const collection = this.#find(raw, namespaceAt);
+    switch (kind) {
       case "insert":
-        return collection === undefined ? NOTHING : whole(raw, collection, "insert");
+        return collection && whole(raw, collection, "insert");
       case "replace":
-        return collection === undefined ? NOTHING : whole(raw, collection, "update");
+        return collection && whole(raw, collection, "update");
       case "update":
-        return collection === undefined ? NOTHING : updated(raw, collection);
+        return collection && updated(raw, collection);
       case "delete":
-        return collection === undefined ? NOTHING : row(deletion(collection, keyOf(raw)));
+        return collection && deletion(collection, raw.bytes, keyAt(raw));
       case "drop":
-        return emptied(collection);
-      case "rename":
-        return this.#renamed(collection, raw);
+        return { op: "whole", changes: emptied(collection) };
+      case "rename": {
+        // Under the new name stands what the stream did not show under it (`$out` too).
+        const to = this.#find(raw, targetAt);
+        const renewed: Change[] = to === undefined ? [] : [{ op: "renew", relation: to.relation }];
+        return { op: "whole", changes: [...emptied(collection), ...renewed] };
+      }
       default:
         // Others, and those that newer servers bring, touch no document (M-14).
-        return NOTHING;
+        return undefined;
     }
   }
 
-  #find(namespace: Namespace | undefined): WatchedCollection | undefined {
-    if (namespace?.collection === undefined) return undefined;
-    return this.#collections.find(namespace.db, namespace.collection);
-  }
-
-  /** The old name is empty; under the new one stands what the stream did not show under it (`$out` too). */
-  #renamed(from: WatchedCollection | undefined, { target }: RawChange): ReadChange {
-    const to = this.#find(target);
-    const renewed: Change[] = to === undefined ? [] : [{ op: "renew", relation: to.relation }];
-    return { ...emptied(from), changes: [...emptied(from).changes, ...renewed], isWhole: true };
+  #find({ bytes }: RawChange, at: number): WatchedCollection | undefined {
+    if (at === NOWHERE) return undefined;
+    const end = at + this.#namespace.length;
+    if (this.#namespace.length > 0 && isNamed(this.#namespace, bytes, at, end)) return this.#found;
+    const { db, collection } = readNamespace(bytes, at);
+    this.#found = collection === undefined ? undefined : this.#collections.find(db, collection);
+    this.#namespace = Uint8Array.from(bytes.subarray(at, at + bytes.readInt32LE(at)));
+    return this.#found;
   }
 }
 
@@ -69,58 +76,55 @@ export function settled(
   { collection, identity, key }: UntoldDocument,
   document: Uint8Array | undefined,
 ): RowChange {
-  if (document === undefined) return deletion(collection, key);
+  if (document === undefined) return deletion(collection, key, 0);
   const { relation, forms } = collection;
   return { op: "update", relation, identity, values: forms.document(document) };
 }
 
-function whole(raw: RawChange, collection: WatchedCollection, op: "insert" | "update"): ReadChange {
-  if (raw.document === undefined) throw unreadableChange("fullDocument");
-  const { relation, forms } = collection;
-  const identity = identityOf(raw.document);
-  return row({ op, relation, identity, values: forms.document(raw.document) });
+function whole(
+  { bytes, documentAt }: RawChange,
+  { relation, forms }: WatchedCollection,
+  op: "insert" | "update",
+): RowChange {
+  if (documentAt === NOWHERE) throw unreadableChange("fullDocument");
+  const { identity } = idOf(bytes, documentAt);
+  return { op, relation, identity, values: forms.document(bytes, documentAt) };
 }
 
 function updated(raw: RawChange, collection: WatchedCollection): ReadChange {
   // A post-image: the document as it was then.
-  if (raw.document !== undefined) return whole(raw, collection, "update");
-  if (raw.update === undefined) throw unreadableChange("updateDescription");
+  if (raw.documentAt !== NOWHERE) return whole(raw, collection, "update");
+  if (raw.updateAt === NOWHERE) throw unreadableChange("updateDescription");
+  const { bytes } = raw;
   const { relation, forms, reading } = collection;
-  const key = keyOf(raw);
-  const identity = identityOf(key);
-  const { values, patches, untold } = forms.update(raw.update, reading);
-  if (untold.length > 0) {
-    return { changes: [], untold: { collection, identity, key }, isWhole: false };
-  }
-  const told = withId(values, forms.document(key));
-  const change: RowChange = { op: "update", relation, identity, values: told };
-  return row(patches.size === 0 ? change : { ...change, patches });
+  const { identity, form } = idOf(bytes, keyAt(raw));
+  const { values, patches, untold } = forms.update(bytes, reading, raw.updateAt);
+  if (untold.length > 0) return { op: "untold", collection, identity, key: keyOf(raw) };
+  // The `_id` is the first column, and never changes.
+  values[0] = form;
+  if (patches.size === 0) return { op: "update", relation, identity, values };
+  return { op: "update", relation, identity, values, patches };
 }
 
-function deletion({ relation, forms }: WatchedCollection, key: Uint8Array): RowChange {
-  const id = forms.document(key);
-  const values = relation.columns.map(() => undefined);
-  return { op: "delete", relation, identity: identityOf(key), values: withId(values, id) };
+/** A key may hold a shard key beside the `_id`. */
+function deletion({ relation }: WatchedCollection, bytes: Uint8Array, at: number): RowChange {
+  const { identity, form } = idOf(bytes, at);
+  const values = new Array<string | undefined>(relation.columns.length).fill(undefined);
+  values[0] = form;
+  return { op: "delete", relation, identity, values };
 }
 
-/** The `_id` is the first column, and never changes. A key may hold a shard key beside it. */
-function withId(values: Values, [id = ABSENT]: readonly string[]): Values {
-  const told = [...values];
-  told[0] = id;
-  return told;
+function emptied(collection: WatchedCollection | undefined): readonly Change[] {
+  return collection === undefined ? [] : [{ op: "truncate", relation: collection.relation }];
 }
 
-function emptied(collection: WatchedCollection | undefined): ReadChange {
-  if (collection === undefined) return { ...NOTHING, isWhole: true };
-  const { relation } = collection;
-  return { changes: [{ op: "truncate", relation }], untold: undefined, isWhole: true };
+function keyAt(raw: RawChange): number {
+  if (raw.keyAt === NOWHERE) throw unreadableChange("documentKey");
+  return raw.keyAt;
 }
 
-function row(change: RowChange): ReadChange {
-  return { changes: [change], untold: undefined, isWhole: false };
-}
-
-function keyOf({ key }: RawChange): Uint8Array {
-  if (key === undefined) throw unreadableChange("documentKey");
-  return key;
+/** A copy: it is kept longer than the batch. */
+function keyOf(raw: RawChange): Uint8Array {
+  const at = keyAt(raw);
+  return Uint8Array.from(raw.bytes.subarray(at, at + raw.bytes.readInt32LE(at)));
 }

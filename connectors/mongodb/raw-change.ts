@@ -1,36 +1,38 @@
 /**
- * One document of a change stream, taken apart without decoding it: each part is a slice of the bytes that
- * came. Unknown fields and kinds of changes are allowed (M-14): both lists grow with the server.
+ * One document of a change stream, taken apart without decoding it: of each part only the place in the bytes
+ * that came is noted. Unknown fields and kinds of changes are allowed (M-14): both lists grow with the server.
  */
 import { AppError } from "../../src/base/errors.js";
-import {
-  bsonType,
-  bufferOf,
-  documentEnd,
-  int32At,
-  nameEnd,
-  valueEnd,
-} from "./values/bson-layout.js";
-import { secondsOf, timeOfToken, type ClusterTime } from "./stream-position.js";
+import { bsonType, bufferOf, documentEnd, int32At, isNamed } from "./values/bson-layout.js";
+import { nameEnd, valueEnd } from "./values/bson-layout.js";
+import { tokenTime, type ClusterTime } from "./stream-position.js";
+
+/** Of what a change may lack. */
+export const NOWHERE = -1;
 
 export interface RawChange {
-  readonly bytes: number;
+  readonly bytes: Buffer;
   /** `operationType`. */
   readonly kind: string;
-  /** `_data` of the resume token. */
-  readonly token: string;
-  readonly time: ClusterTime;
+  /** Where `_data` of the resume token begins and ends. */
+  readonly tokenAt: number;
+  readonly tokenEnd: number;
+  /** Of the cluster time in the token, and its ordinal within the second. */
+  readonly seconds: number;
+  readonly increment: number;
   /** Milliseconds since 1970; of servers before 6.0 the seconds of the cluster time. */
   readonly committedAt: number;
   /** `lsid` and `txnNumber`, where the change belongs to a transaction. */
   readonly transaction: string | undefined;
-  readonly namespace: Namespace | undefined;
-  /** The new name of a renamed collection. */
-  readonly target: Namespace | undefined;
-  readonly key: Uint8Array | undefined;
-  /** The whole document after the change; undefined where it is not told, or is null. */
-  readonly document: Uint8Array | undefined;
-  readonly update: Uint8Array | undefined;
+  /** `ns`, and `to` of a renamed collection. */
+  readonly namespaceAt: number;
+  readonly targetAt: number;
+  /** `documentKey`. */
+  readonly keyAt: number;
+  /** The whole document after the change; NOWHERE if it is not told, or is null. */
+  readonly documentAt: number;
+  /** `updateDescription`. */
+  readonly updateAt: number;
   /** A part of a change that the server cut because of its size. */
   readonly fragment: { readonly fragment: number; readonly of: number } | undefined;
 }
@@ -41,131 +43,145 @@ export interface Namespace {
   readonly collection: string | undefined;
 }
 
-type Mutable = { -readonly [Name in keyof RawChange]: RawChange[Name] };
-
-const UNSET = "";
+type Mutable = { -readonly [Name in keyof RawChange]: RawChange[Name] } & {
+  lsidAt: number;
+  numberAt: number;
+};
 
 export function readRawChange(raw: Uint8Array): RawChange {
   const bytes = bufferOf(raw);
-  const change = blank(bytes.length);
-  const session: SessionParts = { lsid: undefined, number: undefined };
+  const change = blank(bytes);
   const limit = documentEnd(bytes, 0) - 1;
   for (let at = 4; at < limit;) {
     const type = bytes[at] ?? 0;
     const from = at + 1;
     const end = nameEnd(bytes, from);
-    const next = valueEnd(bytes, type, end + 1, limit);
-    readField(change, session, { bytes, type, from, end, next });
-    at = next;
+    noteField(change, type, from, end);
+    at = valueEnd(bytes, type, end + 1, limit);
   }
-  if (session.lsid !== undefined && session.number !== undefined) {
-    change.transaction = `${session.lsid.toString("base64url")}/${session.number}`;
-  }
-  return finished(change);
+  finish(change);
+  return change;
 }
 
-function blank(bytes: number): Mutable {
+function blank(bytes: Buffer): Mutable {
   return {
     bytes,
-    kind: UNSET,
-    token: UNSET,
-    time: UNSET,
+    kind: "",
+    tokenAt: NOWHERE,
+    tokenEnd: NOWHERE,
+    seconds: 0,
+    increment: 0,
     committedAt: NaN,
     transaction: undefined,
-    namespace: undefined,
-    target: undefined,
-    key: undefined,
-    document: undefined,
-    update: undefined,
+    namespaceAt: NOWHERE,
+    targetAt: NOWHERE,
+    keyAt: NOWHERE,
+    documentAt: NOWHERE,
+    updateAt: NOWHERE,
     fragment: undefined,
+    lsidAt: NOWHERE,
+    numberAt: NOWHERE,
   };
 }
 
-interface SessionParts {
-  /** `lsid.id`. */
-  lsid: Buffer | undefined;
-  number: string | undefined;
-}
-
-interface Field {
-  readonly bytes: Buffer;
-  readonly type: number;
-  /** Where the name begins and ends, and where the next field begins. */
-  readonly from: number;
-  readonly end: number;
-  readonly next: number;
-}
+const name = {
+  ns: Buffer.from("ns"),
+  to: Buffer.from("to"),
+  token: Buffer.from("_id"),
+  lsid: Buffer.from("lsid"),
+  wallTime: Buffer.from("wallTime"),
+  txnNumber: Buffer.from("txnNumber"),
+  splitEvent: Buffer.from("splitEvent"),
+  documentKey: Buffer.from("documentKey"),
+  fullDocument: Buffer.from("fullDocument"),
+  operationType: Buffer.from("operationType"),
+  updateDescription: Buffer.from("updateDescription"),
+} as const;
 
 /** Names are told apart by length first: this runs ten times for every change. */
-function readField(change: Mutable, session: SessionParts, field: Field): void {
-  const { bytes, type, from, end, next } = field;
-  const at = end + 1;
+function noteField(change: Mutable, type: number, from: number, end: number): void {
+  const { bytes } = change;
+  const isDocument = type === bsonType.document;
   switch (end - from) {
     case 2:
-      if (type !== bsonType.document) return;
-      if (isNamed(field, "ns")) change.namespace = readNamespace(bytes, at);
-      else if (isNamed(field, "to")) change.target = readNamespace(bytes, at);
+      if (!isDocument) return;
+      if (isNamed(name.ns, bytes, from, end)) change.namespaceAt = end + 1;
+      else if (isNamed(name.to, bytes, from, end)) change.targetAt = end + 1;
       return;
     case 3:
-      if (type === bsonType.document && isNamed(field, "_id")) change.token = tokenIn(bytes, at);
-      return;
-    case 4:
-      if (isNamed(field, "lsid")) session.lsid = binaryIn(bytes, at, "id");
-      return;
-    case 8:
-      if (isNamed(field, "wallTime")) change.committedAt = Number(bytes.readBigInt64LE(at));
-      return;
-    case 9:
-      if (isNamed(field, "txnNumber")) session.number = bytes.readBigInt64LE(at).toString();
-      return;
-    case 10:
-      if (isNamed(field, "splitEvent")) change.fragment = readFragment(bytes, at);
+      if (isDocument && isNamed(name.token, bytes, from, end)) noteToken(change, end + 1);
       return;
     case 11:
-      if (isNamed(field, "documentKey")) change.key = bytes.subarray(at, next);
+      if (isDocument && isNamed(name.documentKey, bytes, from, end)) change.keyAt = end + 1;
       return;
     case 12:
-      if (type === bsonType.document && isNamed(field, "fullDocument")) {
-        change.document = bytes.subarray(at, next);
-      }
+      if (isDocument && isNamed(name.fullDocument, bytes, from, end)) change.documentAt = end + 1;
       return;
     case 13:
-      if (isNamed(field, "operationType")) change.kind = textAt(bytes, at);
+      if (type !== bsonType.string || !isNamed(name.operationType, bytes, from, end)) return;
+      change.kind = kindAt(bytes, end + 1);
       return;
     case 17:
-      if (type === bsonType.document && isNamed(field, "updateDescription")) {
-        change.update = bytes.subarray(at, next);
-      }
+      if (!isDocument || !isNamed(name.updateDescription, bytes, from, end)) return;
+      change.updateAt = end + 1;
       return;
     default:
+      noteRare(change, type, from, end);
   }
 }
+
+function noteRare(change: Mutable, type: number, from: number, end: number): void {
+  const { bytes } = change;
+  const at = end + 1;
+  if (type === bsonType.date) {
+    const isWallTime = isNamed(name.wallTime, bytes, from, end);
+    if (isWallTime) change.committedAt = int32At(bytes, at + 4) * 2 ** 32 + unsignedAt(bytes, at);
+  } else if (type === bsonType.int64) {
+    if (isNamed(name.txnNumber, bytes, from, end)) change.numberAt = at;
+  } else if (type === bsonType.document) {
+    if (isNamed(name.lsid, bytes, from, end)) change.lsidAt = at;
+    else if (isNamed(name.splitEvent, bytes, from, end)) change.fragment = readFragment(bytes, at);
+  }
+}
+
+function finish(change: Mutable): void {
+  const { bytes, tokenAt, tokenEnd, lsidAt, numberAt, kind, fragment } = change;
+  if (tokenAt === NOWHERE) throw unreadableChange("_id");
+  if (kind === "" && fragment === undefined) throw unreadableChange("operationType");
+  const { seconds, increment } = tokenTime(bytes, tokenAt, tokenEnd);
+  change.seconds = seconds;
+  change.increment = increment;
+  if (Number.isNaN(change.committedAt)) change.committedAt = seconds * 1000;
+  if (lsidAt === NOWHERE || numberAt === NOWHERE) return;
+  const lsid = binaryIn(bytes, lsidAt, "id");
+  const number = bytes.readBigInt64LE(numberAt).toString();
+  if (lsid !== undefined) change.transaction = `${lsid.toString("base64url")}/${number}`;
+}
+
+export function tokenOf({ bytes, tokenAt, tokenEnd }: RawChange): string {
+  return bytes.toString("latin1", tokenAt, tokenEnd);
+}
+
+export function timeOfChange({ bytes, tokenAt }: RawChange): ClusterTime {
+  return bytes.toString("latin1", tokenAt + 2, tokenAt + 18);
+}
+
+const EMPTY_BYTES = 5;
 
 /** Each fragment holds some of the fields; the last one's token stands for all of them. */
 export function mergeFragments(parts: readonly RawChange[]): RawChange {
-  const merged: Mutable = { ...(parts[0] ?? blank(0)) };
-  for (const part of parts.slice(1)) {
-    merged.bytes += part.bytes;
-    merged.token = part.token;
-    merged.kind = merged.kind === UNSET ? part.kind : merged.kind;
-    merged.transaction ??= part.transaction;
-    merged.namespace ??= part.namespace;
-    merged.target ??= part.target;
-    merged.key ??= part.key;
-    merged.document ??= part.document;
-    merged.update ??= part.update;
+  const fields: Buffer[] = [];
+  for (const [index, { bytes }] of parts.entries()) {
+    const isLast = index === parts.length - 1;
+    eachField(bytes, 0, (field, _type, value, next) => {
+      if (field === "splitEvent" || (field === "_id" && !isLast)) return;
+      // Its type and its name stand before the value.
+      fields.push(bytes.subarray(value - field.length - 2, next));
+    });
   }
-  merged.fragment = undefined;
-  return finished(merged);
-}
-
-function finished(change: Mutable): RawChange {
-  const { token, kind, fragment } = change;
-  if (token === UNSET) throw unreadableChange("_id");
-  if (kind === UNSET && fragment === undefined) throw unreadableChange("operationType");
-  change.time = timeOfToken(token);
-  if (Number.isNaN(change.committedAt)) change.committedAt = secondsOf(change.time) * 1000;
-  return change;
+  const length = Buffer.alloc(4);
+  length.writeInt32LE(fields.reduce((sum, field) => sum + field.length, EMPTY_BYTES));
+  return readRawChange(Buffer.concat([length, ...fields, Buffer.alloc(1)]));
 }
 
 export function unreadableChange(lacking: string): AppError {
@@ -175,50 +191,58 @@ export function unreadableChange(lacking: string): AppError {
   return new AppError("MONGODB_CHANGE_UNREADABLE", message, { cure });
 }
 
-/** `{_data: "82…"}`: the only field, so its place is known. */
-function tokenIn(bytes: Buffer, at: number): string {
-  const isUsual = bytes[at + 4] === bsonType.string && bytes[at + 10] === 0;
-  if (!isUsual) return textIn(bytes, at, "_data") ?? UNSET;
-  return bytes.toString("latin1", at + 15, at + 11 + 4 + int32At(bytes, at + 11) - 1);
+/** `{_data: "82…"}`: the first field of the token. */
+function noteToken(change: Mutable, at: number): void {
+  const { bytes } = change;
+  if (bytes[at + 4] !== bsonType.string || bytes[at + 10] !== 0) return;
+  change.tokenAt = at + 15;
+  change.tokenEnd = at + 11 + 4 + int32At(bytes, at + 11) - 1;
 }
 
-function isNamed({ bytes, from, end }: Field, name: string): boolean {
-  for (let index = 0; index < end - from; index += 1) {
-    if (bytes[from + index] !== name.charCodeAt(index)) return false;
-  }
-  return true;
+/** Those of documents, which nearly all changes are. */
+const KINDS = ["insert", "update", "replace", "delete"].map((text) => ({
+  text,
+  bytes: Buffer.from(text),
+}));
+
+function kindAt(bytes: Buffer, at: number): string {
+  const end = at + 4 + int32At(bytes, at) - 1;
+  for (const kind of KINDS) if (isNamed(kind.bytes, bytes, at + 4, end)) return kind.text;
+  return bytes.toString("utf8", at + 4, end);
+}
+
+function unsignedAt(bytes: Buffer, at: number): number {
+  return int32At(bytes, at) >>> 0;
+}
+
+export function readNamespace(bytes: Buffer, at: number): Namespace {
+  let db = "";
+  let collection: string | undefined;
+  eachField(bytes, at, (field, type, value) => {
+    if (type !== bsonType.string) return;
+    if (field === "db") db = textAt(bytes, value);
+    else if (field === "coll") collection = textAt(bytes, value);
+  });
+  return { db, collection };
 }
 
 function textAt(bytes: Buffer, at: number): string {
   return bytes.toString("utf8", at + 4, at + 4 + int32At(bytes, at) - 1);
 }
 
-function readNamespace(bytes: Buffer, at: number): Namespace {
-  const db = textIn(bytes, at, "db") ?? "";
-  return { db, collection: textIn(bytes, at, "coll") };
-}
-
 function readFragment(bytes: Buffer, at: number): RawChange["fragment"] {
   const numbers = { fragment: 0, of: 0 };
-  eachField(bytes, at, (name, type, value) => {
+  eachField(bytes, at, (field, type, value) => {
     if (type !== bsonType.int32) return;
-    if (name === "fragment" || name === "of") numbers[name] = int32At(bytes, value);
+    if (field === "fragment" || field === "of") numbers[field] = int32At(bytes, value);
   });
   return numbers;
 }
 
-function textIn(bytes: Buffer, at: number, wanted: string): string | undefined {
-  let found: string | undefined;
-  eachField(bytes, at, (name, type, value) => {
-    if (name === wanted && type === bsonType.string) found = textAt(bytes, value);
-  });
-  return found;
-}
-
 function binaryIn(bytes: Buffer, at: number, wanted: string): Buffer | undefined {
   let found: Buffer | undefined;
-  eachField(bytes, at, (name, type, value) => {
-    if (name !== wanted || type !== bsonType.binary) return;
+  eachField(bytes, at, (field, type, value) => {
+    if (field !== wanted || type !== bsonType.binary) return;
     found = bytes.subarray(value + 5, value + 5 + int32At(bytes, value));
   });
   return found;
@@ -227,7 +251,7 @@ function binaryIn(bytes: Buffer, at: number, wanted: string): Buffer | undefined
 export function eachField(
   bytes: Buffer,
   from: number,
-  look: (name: string, type: number, value: number, next: number) => void,
+  look: (field: string, type: number, value: number, next: number) => void,
 ): void {
   const limit = documentEnd(bytes, from) - 1;
   for (let at = from + 4; at < limit;) {

@@ -63,8 +63,44 @@ export function positionThrough(time: ClusterTime): string {
 
 export function timeOfToken(token: string): ClusterTime {
   const found = TOKEN.exec(token);
-  if (found?.[1] === undefined) throw new RangeError("a resume token of a form that is not known");
+  if (found?.[1] === undefined) throw unknownToken();
   return found[1];
+}
+
+const KIND_OF_TOKEN = [0x38, 0x32] as const;
+
+/** The time of the token whose text lies between `at` and `end`, as numbers. */
+export function tokenTime(
+  bytes: Uint8Array,
+  at: number,
+  end: number,
+): { readonly seconds: number; readonly increment: number } {
+  const isKnown = bytes[at] === KIND_OF_TOKEN[0] && bytes[at + 1] === KIND_OF_TOKEN[1];
+  if (!isKnown || end < at + 18) throw unknownToken();
+  return { seconds: hexAt(bytes, at + 2), increment: hexAt(bytes, at + 10) };
+}
+
+/** Eight digits. */
+function hexAt(bytes: Uint8Array, at: number): number {
+  let number = 0;
+  for (let digit = at; digit < at + 8; digit += 1) {
+    const value = HEX_VALUES[bytes[digit] ?? 0] ?? -1;
+    if (value < 0) throw unknownToken();
+    number = number * 16 + value;
+  }
+  return number;
+}
+
+/** By character; −1 for what is no digit. */
+const HEX_VALUES = new Int8Array(256).fill(-1);
+for (let value = 0; value < 16; value += 1) {
+  const text = value.toString(16);
+  HEX_VALUES[text.charCodeAt(0)] = value;
+  HEX_VALUES[text.toUpperCase().charCodeAt(0)] = value;
+}
+
+function unknownToken(): RangeError {
+  return new RangeError("a resume token of a form that is not known");
 }
 
 export function timestampOf(time: ClusterTime): Timestamp {

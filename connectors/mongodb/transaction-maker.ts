@@ -1,18 +1,16 @@
 /**
- * From the stream's batches to transactions as the pipeline takes them. Changes that were written alone and
- * came in one answer are handed on together: the journal would fuse them anyway, and each hand-over has a price.
+ * From the stream's batches to transactions as the pipeline takes them: groups of changes, and where one has
+ * documents that must be read, all from it to the end of a window, which become visible together.
  */
 import type { Change, SourceBatch, TransactionBatch } from "../../src/model/change.js";
-import { markOf, type ChangeGroup, type ChangeGroups } from "./change-groups.js";
-import type { UntoldDocument } from "./change-reader.js";
+import { markOf, timeOfGroup, WINDOW_BYTES_MAX, WINDOW_COUNT_MAX } from "./change-groups.js";
+import type { ChangeGroup, ChangeGroups, UntoldChange } from "./change-groups.js";
+import { tokenOf } from "./raw-change.js";
 import type { StreamBatch } from "./resuming-stream.js";
+import type { UntoldDocument } from "./change-reader.js";
 import { withoutUntold, type Settling } from "./settling.js";
 import { positionOfChange, positionOfIdle, positionOfOpen } from "./stream-position.js";
 import { secondsOf, timeOfToken, type ClusterTime } from "./stream-position.js";
-
-/** What is handed on, and becomes visible, together; below the pipeline's bound for huge transactions. */
-const WINDOW_BYTES_MAX = 256 * 1024;
-const WINDOW_COUNT_MAX = 1_000;
 
 /** Of one huge transaction; with more its collections are copied again. */
 const UNTOLD_MAX = 100_000;
@@ -80,60 +78,45 @@ export class TransactionMaker {
     this.#count = 0;
     const last = window.at(-1);
     if (last === undefined) return;
-    const due = this.#options.settling.due(last.time);
+    const due = this.#options.settling.due(timeOfGroup(last));
     const found = window.findIndex(({ untold }) => untold.length > 0);
     const unclear = found >= 0 ? found : due.length > 0 ? window.length - 1 : window.length;
-    yield* this.#clear(window.slice(0, unclear));
+    for (const group of window.slice(0, unclear)) yield this.#batch([group], group.changes);
     const rest = window.slice(unclear);
     if (rest.length > 0) yield await this.#settled(rest, due);
-  }
-
-  /** Everything is told: transactions each on its own, the others together. */
-  *#clear(window: readonly ChangeGroup[]): Generator<SourceBatch> {
-    let alone: ChangeGroup[] = [];
-    for (const group of window) {
-      if (group.transaction === undefined) {
-        alone.push(group);
-        continue;
-      }
-      if (alone.length > 0) yield this.#batch(alone, changesOf(alone));
-      alone = [];
-      yield this.#batch([group], group.changes);
-    }
-    if (alone.length > 0) yield this.#batch(alone, changesOf(alone));
   }
 
   async #settled(
     window: readonly ChangeGroup[],
     due: readonly UntoldDocument[],
   ): Promise<SourceBatch> {
-    const untold: { document: UntoldDocument; before: number }[] = [];
-    let count = 0;
+    const untold: UntoldChange[] = [];
+    const told: Change[] = [];
     for (const group of window) {
-      for (const each of group.untold) untold.push({ document: each, before: count + each.before });
-      count += group.changes.length;
+      for (const { document, before } of group.untold) {
+        untold.push({ document, before: told.length + before });
+      }
+      for (const change of group.changes) told.push(change);
     }
     const documents = [...untold.map(({ document }) => document), ...due];
-    const read = await this.#options.settling.settle(documents, timeOfLast(window));
-    const changes = [...withoutUntold(changesOf(window), untold), ...read];
+    const read = await this.#options.settling.settle(documents, timeOfGroup(lastOf(window)));
+    const changes = [...withoutUntold(told, untold), ...read];
     return this.#batch(window, changes);
   }
 
   #batch(groups: readonly ChangeGroup[], changes: readonly Change[]): TransactionBatch {
-    const [first] = groups;
-    const last = groups[groups.length - 1];
-    if (first === undefined || last === undefined) throw new RangeError("a batch without a group");
-    const position = positionOfChange(last.time, last.token, last.ordinal);
+    const last = lastOf(groups);
+    const position = positionOfChange(timeOfGroup(last), tokenOf(last.last), last.ordinal);
     let bytes = 0;
     for (const group of groups) bytes += group.bytes;
     return this.#made({
       kind: "transaction",
-      transaction: first.transaction ?? position,
+      transaction: groups[0]?.transaction ?? position,
       part: 0,
       last: true,
       position,
       mark: "",
-      committedAt: last.committedAt,
+      committedAt: last.last.committedAt,
       changes: this.#withRenewed(changes),
       bytes,
     });
@@ -141,23 +124,26 @@ export class TransactionMaker {
 
   /** A part of a transaction whose end has not come: where that is, is not known yet. */
   #part(group: ChangeGroup): TransactionBatch {
-    const { transaction, time, firstToken, committedAt, changes, bytes, parts } = group;
+    const { transaction, first, last, changes, bytes, parts } = group;
+    const time = timeOfGroup(group);
+    const firstToken = tokenOf(first);
     if (group.untold.length > UNTOLD_MAX) this.#giveUp(group);
     return this.#made({
       ...{ kind: "transaction", transaction: transaction ?? firstToken, part: parts, last: false },
       position: positionOfOpen(time, firstToken),
       mark: markOf(time, transaction),
-      ...{ committedAt, changes: this.#withRenewed(changes), bytes },
+      ...{ committedAt: last.committedAt, changes: this.#withRenewed(changes), bytes },
     });
   }
 
   async *#end(group: ChangeGroup): AsyncGenerator<SourceBatch> {
-    const read = await this.#options.settling.settle(group.untold, group.time);
+    const untold = group.untold.map(({ document }) => document);
+    const read = await this.#options.settling.settle(untold, timeOfGroup(group));
     yield { ...this.#part({ ...group, changes: [...group.changes, ...read] }), last: true };
   }
 
   #giveUp(group: ChangeGroup): void {
-    const relations = new Set(group.untold.map(({ collection }) => collection.relation));
+    const relations = new Set(group.untold.map(({ document }) => document.collection.relation));
     group.untold = [];
     this.#renewed = [...this.#renewed, ...renewals(relations)];
   }
@@ -208,14 +194,8 @@ export function renewals(relations: Iterable<Change["relation"]>): readonly Chan
   return [...relations].map((relation) => ({ op: "renew", relation }));
 }
 
-function changesOf(groups: readonly ChangeGroup[]): readonly Change[] {
-  const [only] = groups;
-  if (groups.length === 1 && only !== undefined) return only.changes;
-  const changes: Change[] = [];
-  for (const group of groups) for (const change of group.changes) changes.push(change);
-  return changes;
-}
-
-function timeOfLast(groups: readonly ChangeGroup[]): ClusterTime {
-  return groups[groups.length - 1]?.time ?? "";
+function lastOf(groups: readonly ChangeGroup[]): ChangeGroup {
+  const last = groups[groups.length - 1];
+  if (last === undefined) throw new RangeError("a batch without a group");
+  return last;
 }

@@ -75,8 +75,8 @@ const casts: Readonly<Record<CastType, Cast>> = {
   json: {
     declared: "json",
     column: { type: "json", native: "bson" },
-    write: (form) => JSON.stringify(form),
-    restore: (written) => (written === "null" ? written : (JSON.parse(written) as string)),
+    write: quoted,
+    restore: (written) => (written === "null" ? written : unquoted(written)),
     isReversible: true,
   },
 };
@@ -98,6 +98,27 @@ function cast(
     restore: (written) => (written === "null" ? written : restore(written)),
     isReversible: false,
   };
+}
+
+/** As JSON.stringify writes it. A plain text or number, which most values are, needs no look at each character. */
+function quoted(form: string): string {
+  switch (form[0]) {
+    case "{":
+    case "[":
+      return JSON.stringify(form);
+    case '"':
+      return form.includes("\\") ? JSON.stringify(form) : `"\\${form.slice(0, -1)}\\""`;
+    default:
+      return `"${form}"`;
+  }
+}
+
+function unquoted(written: string): string {
+  const first = written.indexOf("\\");
+  if (first < 0) return written.slice(1, -1);
+  const isText = first === 1 && written.endsWith('\\""');
+  const isPlain = isText && written.indexOf("\\", 2) === written.length - 3;
+  return isPlain ? `${written.slice(2, -3)}"` : (JSON.parse(written) as string);
 }
 
 function tagger(tag: string): (written: string) => string {

@@ -87,6 +87,15 @@ export function nameEnd(bytes: Uint8Array, at: number): number {
   return end;
 }
 
+/** Whether the name between `from` and `end` is this one. */
+export function isNamed(name: Uint8Array, bytes: Uint8Array, from: number, end: number): boolean {
+  if (end - from !== name.length) return false;
+  for (let index = 0; index < name.length; index += 1) {
+    if (bytes[from + index] !== name[index]) return false;
+  }
+  return true;
+}
+
 /** Where the value of `type` that begins at `at` ends; `limit` is the document's closing zero. */
 export function valueEnd(bytes: Uint8Array, type: number, at: number, limit: number): number {
   const size = fixedSizes[type] ?? -2;

@@ -4,7 +4,9 @@
  */
 import { ABSENT } from "../../../src/model/change.js";
 import { bufferOf, documentEnd, nameEnd, valueEnd } from "./bson-layout.js";
+import { FieldNames } from "./field-names.js";
 import type { DocumentForms } from "./forms.js";
+import { formsOfPlainUpdate } from "./plain-update.js";
 import { formsOfUpdate } from "./update-forms.js";
 import { formOf } from "./value-form.js";
 
@@ -14,16 +16,19 @@ export function documentForms(fields: readonly string[]): DocumentForms {
   const names = new FieldNames(fields);
   return {
     fields,
-    document: (document) => formsOfDocument(bufferOf(document), names),
-    update: (description, reading) => formsOfUpdate(bufferOf(description), { places, reading }),
+    document: (bytes, at = 0) => formsOfDocument(bufferOf(bytes), at, names),
+    update: (raw, reading, at = 0) => {
+      const bytes = bufferOf(raw);
+      return formsOfPlainUpdate(bytes, at, names) ?? formsOfUpdate(bytes, at, { places, reading });
+    },
   };
 }
 
-function formsOfDocument(bytes: Buffer, names: FieldNames): string[] {
-  const limit = documentEnd(bytes, 0) - 1;
+function formsOfDocument(bytes: Buffer, start: number, names: FieldNames): string[] {
+  const limit = documentEnd(bytes, start) - 1;
   const forms = new Array<string>(names.count).fill(ABSENT);
   let missing = names.count;
-  for (let at = 4; at < limit && missing > 0;) {
+  for (let at = start + 4; at < limit && missing > 0;) {
     const type = bytes[at] ?? 0;
     const end = nameEnd(bytes, at + 1);
     const next = valueEnd(bytes, type, end + 1, limit);
@@ -36,42 +41,4 @@ function formsOfDocument(bytes: Buffer, names: FieldNames): string[] {
     at = next;
   }
   return forms;
-}
-
-interface FieldName {
-  readonly bytes: Buffer;
-  readonly place: number;
-}
-
-const NO_NAMES: readonly FieldName[] = [];
-
-/** Names by their length: most fields of a document are told apart by it, without looking at the rest. */
-class FieldNames {
-  readonly count: number;
-  readonly #byLength: FieldName[][] = [];
-
-  constructor(fields: readonly string[]) {
-    this.count = fields.length;
-    for (const [place, field] of fields.entries()) {
-      const bytes = Buffer.from(field);
-      (this.#byLength[bytes.length] ??= []).push({ bytes, place });
-    }
-  }
-
-  /** −1 where the name is not wanted. */
-  placeOf(bytes: Buffer, at: number, end: number): number {
-    const candidates = this.#byLength[end - at] ?? NO_NAMES;
-    for (let each = 0; each < candidates.length; each += 1) {
-      const candidate = candidates[each];
-      if (candidate !== undefined && isSame(candidate.bytes, bytes, at)) return candidate.place;
-    }
-    return -1;
-  }
-}
-
-function isSame(name: Buffer, bytes: Buffer, at: number): boolean {
-  for (let index = 0; index < name.length; index += 1) {
-    if (name[index] !== bytes[at + index]) return false;
-  }
-  return true;
 }

@@ -1,8 +1,8 @@
 /**
  * What the connector asks of values: from raw BSON to JSON forms (src/model/table.ts, type `any`) and back to
- * what an update made of them. Raw BSON is one whole document: its length first, the closing zero last.
+ * what an update made of them. Raw BSON is one whole document: its length first, the closing zero last. It lies
+ * where it came, in a change or a reply; `at` is its place there.
  */
-import type { Values } from "../../../src/model/change.js";
 import type { FieldPatch } from "../../../src/model/change.js";
 
 /** Reads the fields of one collection that rules name; made once per relation. */
@@ -10,9 +10,9 @@ export interface DocumentForms {
   /** Top-level names, `_id` among them. */
   readonly fields: readonly string[];
   /** In the order of `fields`; ABSENT where the document has no such field. */
-  document(document: Uint8Array): string[];
+  document(bytes: Uint8Array, at?: number): string[];
   /** What an `updateDescription` says about the fields. */
-  update(description: Uint8Array, reading: UpdateReading): UpdateForms;
+  update(bytes: Uint8Array, reading: UpdateReading, at?: number): UpdateForms;
 }
 
 /**
@@ -22,13 +22,10 @@ export interface DocumentForms {
 export type UpdateReading = "expanded" | "nested" | "none";
 
 export interface UpdateForms {
-  /** The form of a field that was set whole, ABSENT of one that was removed, undefined of any other. */
-  readonly values: Values;
+  /** The form of a field that was set whole, ABSENT of one that was removed, undefined of any other. Made for the caller. */
+  readonly values: (string | undefined)[];
   /** Fields changed inside, by place in `fields`; to be applied to the form that is kept. */
   readonly patches: ReadonlyMap<number, FieldPatch>;
   /** Fields whose content the description does not tell under this reading; none in most updates. */
   readonly untold: readonly number[];
 }
-
-/** Equal exactly where MongoDB takes two `_id`s for the same one: numbers of equal value are equal. `document` has an `_id`. */
-export type IdentityOf = (document: Uint8Array) => string;

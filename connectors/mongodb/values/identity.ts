@@ -4,7 +4,7 @@
  * documents and arrays. What a document holds as its `_id` keeps its type in its form; only this text does not.
  */
 import { bsonType, bufferOf, documentEnd, int32At, malformed } from "./bson-layout.js";
-import { DEPTH_MAX, nameEnd, valueEnd } from "./bson-layout.js";
+import { DEPTH_MAX, isNamed, nameEnd, valueEnd } from "./bson-layout.js";
 import { decimalAt } from "./decimal128.js";
 import { formOf, textForm } from "./value-form.js";
 
@@ -13,20 +13,37 @@ const DECIMAL_DIGITS_MAX = 34;
 const DOUBLE_FRACTION_BITS = 52n;
 const DOUBLE_BIAS = 1075;
 
-/** `[…]`: JSON text of the one identity column. `document` has an `_id`, or is a `documentKey`. */
-export function identityOf(document: Uint8Array): string {
-  const bytes = bufferOf(document);
-  const limit = documentEnd(bytes, 0) - 1;
-  for (let at = 4; at < limit;) {
+const ID = Buffer.from("_id");
+
+/** `[…]`: JSON text of the one identity column. The document at `at` has an `_id`, or is a `documentKey`. */
+export function identityOf(raw: Uint8Array, at = 0): string {
+  return idOf(raw, at).identity;
+}
+
+export interface DocumentId {
+  readonly identity: string;
+  /** Of the `_id`, as it is stored. */
+  readonly form: string;
+}
+
+export function idOf(raw: Uint8Array, start = 0): DocumentId {
+  const bytes = bufferOf(raw);
+  const limit = documentEnd(bytes, start) - 1;
+  for (let at = start + 4; at < limit;) {
     const type = bytes[at] ?? 0;
     const end = nameEnd(bytes, at + 1);
     const next = valueEnd(bytes, type, end + 1, limit);
-    if (bytes.toString("latin1", at + 1, end) === "_id") {
-      return `[${canonicalForm(bytes, type, end + 1, 0)}]`;
-    }
+    if (isNamed(ID, bytes, at + 1, end)) return idAt(bytes, type, end + 1);
     at = next;
   }
   throw malformed("a document without an _id");
+}
+
+function idAt(bytes: Buffer, type: number, at: number): DocumentId {
+  const form = formOf(bytes, type, at);
+  const isCanonical =
+    type === bsonType.objectId || type === bsonType.int32 || type === bsonType.string;
+  return { form, identity: `[${isCanonical ? form : canonicalForm(bytes, type, at, 0)}]` };
 }
 
 function canonicalForm(bytes: Buffer, type: number, at: number, depth: number): string {

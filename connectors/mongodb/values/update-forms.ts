@@ -25,8 +25,8 @@ interface Edit {
     | { readonly kind: "truncate"; readonly size: number };
 }
 
-export function formsOfUpdate(description: Buffer, wanted: Wanted): UpdateForms {
-  const { edits, steps } = readDescription(description);
+export function formsOfUpdate(bytes: Buffer, at: number, wanted: Wanted): UpdateForms {
+  const { edits, steps } = readDescription(bytes, at);
   const update = new UpdateInMaking(wanted, steps, doublesOf(edits));
   for (const edit of edits) update.add(edit);
   return update.finish();
@@ -39,12 +39,12 @@ interface Description {
   readonly steps: ReadonlyMap<string, readonly PathStep[]>;
 }
 
-function readDescription(bytes: Buffer): Description {
+function readDescription(bytes: Buffer, start: number): Description {
   const sets: Edit[] = [];
   const removals: Edit[] = [];
   const truncations: Edit[] = [];
   const steps = new Map<string, readonly PathStep[]>();
-  for (const { name, type, at } of elementsOf(bytes, 0)) {
+  for (const { name, type, at } of elementsOf(bytes, start)) {
     if (type !== bsonType.document && type !== bsonType.array) continue;
     const inner = elementsOf(bytes, at);
     if (name === "updatedFields") sets.push(...inner.map((each) => setOf(bytes, each)));

@@ -6,6 +6,7 @@ import { isUtf8 } from "node:buffer";
 import { bsonType, DEPTH_MAX, documentEnd, int32At, malformed } from "./bson-layout.js";
 import { nameEnd, valueEnd } from "./bson-layout.js";
 import { decimalText } from "./decimal128.js";
+import { isoText } from "./iso-date.js";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -15,6 +16,13 @@ const INT32_RANGE = 2 ** 32;
 /** Years 0 to 9999, which print with four digits: what lies outside goes as milliseconds. */
 const DATE_MS_MIN = -62_167_219_200_000;
 const DATE_MS_MAX = 253_402_300_799_999;
+
+/** Far below 15 digits: up to there a number of two decimals is the shortest text of its double. */
+const HUNDREDTHS_MAX = 2 ** 31;
+/** By hundredths, without a zero at the end. */
+const FRACTIONS = Array.from({ length: 100 }, (_, each) => {
+  return each === 0 ? "" : `.${String(each).padStart(2, "0").replace(/0$/, "")}`;
+});
 
 const CANONICAL_NAN = "000000000000f87f";
 
@@ -174,9 +182,19 @@ function doubleForm(bytes: Buffer, at: number): string {
     const text = Object.is(value, -0) ? "-0" : String(value);
     return text.includes("e") ? text : `${text}.0`;
   }
-  if (Number.isFinite(value)) return String(value);
+  if (Number.isFinite(value)) return fractionForm(value);
   const isPlain = !Number.isNaN(value) || bytes.toString("hex", at, at + 8) === CANONICAL_NAN;
   return `{"$numberDouble":"${isPlain ? String(value) : `0x${hexOfBits(bytes, at, 8)}`}"}`;
+}
+
+/** As `String` writes it, whose search for the shortest digits costs most of a small document: amounts of money have two. */
+function fractionForm(value: number): string {
+  const hundredths = Math.round(value * 100);
+  const isMoney = hundredths / 100 === value && Math.abs(hundredths) <= HUNDREDTHS_MAX;
+  if (!isMoney) return String(value);
+  const sign = value < 0 ? "-" : "";
+  const size = Math.abs(hundredths);
+  return `${sign}${String(Math.floor(size / 100))}${FRACTIONS[size % 100] ?? ""}`;
 }
 
 function int64Form(bytes: Buffer, at: number): string {
@@ -190,7 +208,7 @@ function int64Form(bytes: Buffer, at: number): string {
 
 function dateForm(bytes: Buffer, at: number): string {
   const ms = int32At(bytes, at + 4) * INT32_RANGE + (int32At(bytes, at) >>> 0);
-  if (ms >= DATE_MS_MIN && ms <= DATE_MS_MAX) return `{"$date":"${new Date(ms).toISOString()}"}`;
+  if (ms >= DATE_MS_MIN && ms <= DATE_MS_MAX) return `{"$date":"${isoText(ms)}"}`;
   return `{"$date":{"$numberLong":"${bytes.readBigInt64LE(at).toString()}"}}`;
 }
 

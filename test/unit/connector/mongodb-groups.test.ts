@@ -30,9 +30,9 @@ const raw = (time: number, more: object = {}): Uint8Array =>
 
 let groups: ChangeGroups;
 
-const made = (position = "", transaction = ""): ChangeGroups => {
+const made = (position = "", transaction = "", version = [7, 0, 0]): ChangeGroups => {
   const scope = new NamespaceScope(["shop.items"], undefined);
-  const deployment = { facts: { version: [7, 0, 0], setName: "rs0", isSharded: false } };
+  const deployment = { facts: { version, setName: "rs0", isSharded: false } };
   const collections = new Collections({
     ...{ scope, patterns: ["shop.items"], fields: () => ["a"], updates: [] },
     deployment: deployment as unknown as Deployment,
@@ -82,13 +82,37 @@ describe("a transaction", () => {
 });
 
 describe("a change", () => {
-  test("that was written alone closes at once", () => {
-    expect(take([raw(1), raw(2)], tokenOf(2, 2))).toEqual(["1", "1"]);
+  test("that was written alone goes on with those of its answer, and waits for no other", () => {
+    expect(take([raw(1), raw(2)], tokenOf(2, 2))).toEqual(["2"]);
     expect(groups.isOpen).toBe(false);
+    expect(take([raw(3)], tokenOf(3, 3))).toEqual(["1"]);
+  });
+
+  test("that was written alone comes in groups of a bounded size", () => {
+    const many = Array.from({ length: 1_001 }, (_, at) => raw(at + 1));
+    expect(take(many, tokenOf(1_001, 1_001))).toEqual(["1000", "1"]);
+    const large = [1, 2, 3].map((time) =>
+      raw(1_001 + time, { fullDocument: { _id: time, a: "x".repeat(150_000) } }),
+    );
+    expect(take(large, tokenOf(1_004, 1_004))).toEqual(["2", "1"]);
+  });
+
+  test("that does not tell its document begins a group, and so does what befalls a collection", () => {
+    const untold = { operationType: "update", fullDocument: undefined };
+    const inside = { updateDescription: { updatedFields: { "a.b": 1, "a.b ": 2 } } };
+    groups = made("", "", [6, 0, 5]);
+    const all = [
+      raw(1),
+      raw(2, { ...untold, ...inside }),
+      raw(3),
+      raw(4, { operationType: "drop" }),
+    ];
+    expect(take([...all, raw(5)], tokenOf(5, 5))).toEqual(["1", "1", "1", "1"]);
   });
 
   test("of a kind that nobody knows says nothing, and breaks nothing (M-14)", () => {
-    expect(take([raw(1, { operationType: "novelty" }), raw(2)], tokenOf(2, 2))).toEqual(["0", "1"]);
+    expect(take([raw(1, { operationType: "novelty" })], tokenOf(1, 1))).toEqual(["0"]);
+    expect(take([raw(2, { operationType: "novelty" }), raw(3)], tokenOf(3, 3))).toEqual(["1"]);
   });
 
   test("that the server split is put together from its fragments (M-12)", () => {

@@ -32,6 +32,31 @@ describe("a BSON value", () => {
   });
 });
 
+describe("a date", () => {
+  const day = 86_400_000;
+  test.each([-719_528, -1, 0, 11_016, 20_454, 2_932_896])("of day %d is written as ISO", (at) => {
+    const times = [0, 1, 59_999, 60_000, 3_599_999, 3_600_000, 45_296_789, day - 1];
+    // The next day, and back: the day before may not stay.
+    for (const time of [...times, ...times.map((each) => each - day), 0]) {
+      const ms = at * day + time;
+      if (ms < -719_528 * day) continue;
+      const form = `{"$date":"${new Date(ms).toISOString()}"}`;
+      expect(formOf(raw.date(BigInt(ms)))).toBe(form);
+    }
+  });
+});
+
+describe("a double", () => {
+  test("is written with the shortest digits that tell it, also where it is an amount of money", () => {
+    const amounts = Array.from({ length: 2_000 }, (_, at) => [at / 100, -at / 100, at / 1_000]);
+    const others = [0.1 + 0.2, 1e-7, 1.005, 21_474_836.48, 21_474_836.49, -0.05, 5e-324, 1.7e308];
+    for (const value of [...amounts.flat(), ...others]) {
+      if (Number.isInteger(value)) continue;
+      expect(formOf(raw.double(value))).toBe(String(value));
+    }
+  });
+});
+
 describe("a document", () => {
   const document = rawDocument([
     ["_id", raw.int32(7)],

@@ -72,6 +72,9 @@ describe("a declared type", () => {
     ["timestamptz", '{"$date":{"$numberLong":"253402300800000"}}', '"+010000-01-01T00:00:00.000Z"'],
     ["bytes", '{"$binary":{"base64":"AAE=","subType":"00"}}', '"AAE="'],
     ["json", '{"a":5.0,"b":5e0}', '"{\\"a\\":5.0,\\"b\\":5e0}"'],
+    ["json", '"tea"', String.raw`"\"tea\""`],
+    ["json", String.raw`"a\"b\\"`, JSON.stringify(String.raw`"a\"b\\"`)],
+    ["json", "-5.0", '"-5.0"'],
     ["json", "null", '"null"'],
     ["json", ABSENT, "null"],
   ])("%s takes %s", (type, form, written) => {

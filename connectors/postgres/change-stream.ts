@@ -60,6 +60,8 @@ export class ChangeStream {
   #lastIdle: string;
   #lastIdleAt = -Infinity;
   #lastHeardAt: number;
+  /** Since `#lastHeardAt` was set: a row must not cost a look at the clock. */
+  #hasHeard = false;
   #isAsking = false;
   #isClosed = false;
   readonly #cancels = new Map<"tick" | "acknowledge" | "hurry", () => void>();
@@ -70,8 +72,8 @@ export class ChangeStream {
   constructor(options: ChangeStreamOptions) {
     this.#options = options;
     this.#stream = new ReplicationStream(options, {
-      data: (bytes) => {
-        this.#data(bytes);
+      data: (bytes, from, to) => {
+        this.#data(bytes, from, to);
       },
       keepalive: (walEnd, wantsReply) => {
         this.#keepalive(walEnd, wantsReply);
@@ -146,15 +148,14 @@ export class ChangeStream {
 
   // Reading.
 
-  #data(bytes: Buffer): void {
-    this.#lastHeardAt = this.#options.clock.monotonic();
+  #data(bytes: Buffer, from: number, to: number): void {
+    this.#hasHeard = true;
     if (this.#isDescribing) {
-      // The library's buffer is used again for the next reading of the socket.
-      this.#backlog.push(Buffer.from(bytes));
+      this.#backlog.push(bytes.subarray(from, to));
       return;
     }
-    const unknown = this.#assembler.feed(bytes);
-    if (unknown !== undefined) this.#describe(unknown, Buffer.from(bytes));
+    const unknown = this.#assembler.feed(bytes, from, to);
+    if (unknown !== undefined) this.#describe(unknown, bytes.subarray(from, to));
   }
 
   /** The socket rests while a table is looked up; what it has brought already waits. */
@@ -222,7 +223,8 @@ export class ChangeStream {
     });
     const now = this.#options.clock.monotonic();
     // While we do not listen, nobody is silent.
-    if (this.#queue.isPaused || this.#isDescribing) this.#lastHeardAt = now;
+    if (this.#queue.isPaused || this.#isDescribing || this.#hasHeard) this.#lastHeardAt = now;
+    this.#hasHeard = false;
     const silentMs = now - this.#lastHeardAt;
     if (silentMs > SILENCE_MAX_MS) {
       const seconds = String(Math.round(silentMs / 1_000));

@@ -5,6 +5,7 @@
  */
 import pg from "pg";
 import type { Client, ClientConfig, CustomTypesConfig } from "pg";
+import type { Socket } from "node:net";
 import { checkServerIdentity } from "node:tls";
 import type { ConnectionOptions as TlsSettings } from "node:tls";
 import { raceAbort } from "../../src/base/abort.js";
@@ -129,7 +130,10 @@ export async function endClient(client: Client, clock: Clock = systemClock): Pro
 
 /** The driver's inner connection: what it does not show of its protocol and its socket. */
 export interface InnerConnection {
-  readonly stream: { pause(): void; resume(): void; destroy(): void };
+  readonly stream: Socket;
+  /** The server has begun to stream. */
+  once(event: "replicationStart", listener: () => void): void;
+  sendCopyFromChunk(chunk: Buffer): void;
   /** Ends our side of a COPY. */
   endCopyFrom(): void;
 }

@@ -22,6 +22,14 @@ const NEW = 0x4e;
 const OLD_KEY = 0x4b;
 const OLD_ROW = 0x4f;
 
+/** What a cell is. */
+const TEXT = 0x74;
+const NULL = 0x6e;
+const UNCHANGED = 0x75;
+
+/** Before the first tuple of a row: the message's kind and its table. */
+const ROW_HEADER_BYTES = 5;
+
 /** Postgres counts from 2000-01-01. */
 const EPOCH_MS = 946_684_800_000;
 
@@ -67,11 +75,15 @@ export interface TruncateMessage {
 export type Cell = string | null | undefined;
 
 export interface RowMessage {
-  readonly oid: number;
   /** Only the identity's columns are to be believed. */
   readonly oldKey: readonly Cell[] | undefined;
   readonly oldRow: readonly Cell[] | undefined;
   readonly newRow: readonly Cell[] | undefined;
+}
+
+/** As the server counts. */
+export function microseconds(epochMs: number): bigint {
+  return BigInt(Math.floor(epochMs - EPOCH_MS)) * 1_000n;
 }
 
 export function readBegin(bytes: Buffer): BeginMessage {
@@ -120,13 +132,13 @@ export function readTruncate(bytes: Buffer): TruncateMessage {
 }
 
 /** Which table a row message is about, without reading the row. */
-export function oidOfRow(bytes: Buffer): number {
-  return bytes.readUInt32BE(1);
+export function oidOfRow(bytes: Buffer, from: number): number {
+  return bytes.readUInt32BE(from + 1);
 }
 
-/** An insert, update or delete. */
-export function readRow(bytes: Buffer): RowMessage {
-  const reader = new TupleReader(bytes);
+/** An insert, update or delete, which stands in `bytes` between the two places. */
+export function readRow(bytes: Buffer, from: number, to: number): RowMessage {
+  const reader = new TupleReader(bytes, from + ROW_HEADER_BYTES, to);
   let oldKey: readonly Cell[] | undefined;
   let oldRow: readonly Cell[] | undefined;
   let newRow: readonly Cell[] | undefined;
@@ -137,23 +149,72 @@ export function readRow(bytes: Buffer): RowMessage {
     else if (kind === OLD_ROW) oldRow = reader.tuple();
     else throw unreadable(`a row with a part of kind ${String(kind)}`);
   }
-  return { oid: oidOfRow(bytes), oldKey, oldRow, newRow };
+  return { oldKey, oldRow, newRow };
+}
+
+/** Whether the message holds a new row and nothing besides, as inserts and nearly all updates do. */
+export function isNewRowOnly(bytes: Buffer, from: number): boolean {
+  return bytes[from + ROW_HEADER_BYTES] === NEW;
+}
+
+/** The cells of a message that holds a new row only. */
+export function readNewRow(bytes: Buffer, from: number, to: number): readonly Cell[] {
+  return new TupleReader(bytes, from + ROW_HEADER_BYTES + 1, to).tuple();
+}
+
+/** One told cell of such a message. */
+export function readNewCell(bytes: Buffer, from: number, column: number): string | null {
+  // Behind the kind of the tuple and the count of its cells.
+  let at = from + ROW_HEADER_BYTES + 3;
+  for (let n = 0; n < column; n += 1) {
+    at += bytes[at] === TEXT ? 5 + bytes.readUInt32BE(at + 1) : 1;
+  }
+  if (bytes[at] !== TEXT) return null;
+  return bytes.toString("utf8", at + 5, at + 5 + bytes.readUInt32BE(at + 1));
+}
+
+/** The kinds of its cells, without their values; throws where the message is not a whole row. */
+export function checkNewRow(
+  bytes: Buffer,
+  { from, to }: { readonly from: number; readonly to: number },
+  check: (column: number, isTold: boolean) => void,
+): void {
+  let at = from + ROW_HEADER_BYTES + 1;
+  const count = bytes.readUInt16BE(at);
+  at += 2;
+  for (let n = 0; n < count; n += 1) {
+    const kind = bytes[at];
+    at += 1;
+    if (kind === TEXT) at += 4 + bytes.readUInt32BE(at);
+    else if (kind !== NULL && kind !== UNCHANGED) throw unreadableCell(kind);
+    // Beyond the end stands another message.
+    if (at > to) throw unreadable("a value that is cut off");
+    check(n, kind !== UNCHANGED);
+  }
+  if (at !== to) throw unreadable("a row that is followed by something");
 }
 
 export function unreadable(found: string): AppError {
   return new AppError("POSTGRES_SLOT_BROKEN", `decoding the replication stream: found ${found}`);
 }
 
+function unreadableCell(kind: number | undefined): AppError {
+  return unreadable(`a value of kind ${String(kind)}`);
+}
+
 class TupleReader {
   readonly #bytes: Buffer;
-  #at = 5;
+  readonly #to: number;
+  #at: number;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, from: number, to: number) {
     this.#bytes = bytes;
+    this.#at = from;
+    this.#to = to;
   }
 
   get isDone(): boolean {
-    return this.#at >= this.#bytes.length;
+    return this.#at >= this.#to;
   }
 
   kind(): number {
@@ -170,15 +231,15 @@ class TupleReader {
     for (let n = 0; n < count; n += 1) {
       const kind = bytes[at];
       at += 1;
-      if (kind === 0x6e) cells[n] = null;
-      else if (kind === 0x75) cells[n] = undefined;
-      else if (kind === 0x74) {
+      if (kind === NULL) cells[n] = null;
+      else if (kind === UNCHANGED) cells[n] = undefined;
+      else if (kind === TEXT) {
         const length = bytes.readUInt32BE(at);
         at += 4 + length;
-        // Beyond the end, toString would cut in silence.
-        if (at > bytes.length) throw unreadable("a value that is cut off");
+        // Beyond the end stands another message.
+        if (at > this.#to) throw unreadable("a value that is cut off");
         cells[n] = bytes.toString("utf8", at - length, at);
-      } else throw unreadable(`a value of kind ${String(kind)}`);
+      } else throw unreadableCell(kind);
     }
     this.#at = at;
     return cells;

@@ -1,18 +1,18 @@
 /**
- * The one user of `pg-logical-replication`, used so that nothing it gets wrong can happen: a fresh service
- * per connection; started at 0/0; it acknowledges nothing by itself; messages are read by us as bytes,
- * inside the socket's callback, by handlers that never throw; the socket is paused by us. What the
- * library sends as "received" is one above what it is told, and a commit may begin exactly there: so it
- * is told one less.
+ * A slot's stream over a connection of its own: begun at 0/0, which is where the slot stands; messages go to
+ * handlers that never throw, inside the socket's callback; the socket is paused by us, and nothing is
+ * acknowledged that we are not told. The messages of the copy are those of
+ * https://www.postgresql.org/docs/current/protocol-replication.html
  */
-import { LogicalReplicationService } from "pg-logical-replication";
 import type { Client } from "pg";
 import { raceAbort } from "../../src/base/abort.js";
 import type { Clock } from "../../src/base/clock.js";
 import { AppError } from "../../src/base/errors.js";
-import { clientConfig, connect, endClient, failureOf, socketOf } from "./connection.js";
-import type { ConnectionTarget, InnerConnection } from "./connection.js";
-import { lsnText, parseLsn } from "./wal-position.js";
+import { connect, endClient, failureOf, socketOf } from "./connection.js";
+import type { ConnectionTarget } from "./connection.js";
+import { cutFrames } from "./copy-frames.js";
+import { microseconds, unreadable } from "./pgoutput.js";
+import { parseLsn } from "./wal-position.js";
 
 export interface ReplicationTarget {
   readonly connection: ConnectionTarget;
@@ -24,18 +24,24 @@ export interface ReplicationTarget {
 
 /** Called from the socket; what they throw ends the stream. */
 export interface ReplicationHandlers {
-  /** One message of the output plug-in. The bytes are only valid during the call. */
-  data(bytes: Buffer): void;
+  /** One message of the output plug-in: what stands between the two places. The bytes stay as they are. */
+  data(bytes: Buffer, from: number, to: number): void;
   /** Everything written below `walEnd` has been sent. */
   keepalive(walEnd: bigint, wantsReply: boolean): void;
   /** Once, and nothing comes after it. */
   ended(error: unknown): void;
 }
 
+const XLOG_DATA = 0x77;
+/** Its kind, where its bytes begin in the log, the log's end, the server's clock. */
+const XLOG_HEADER_BYTES = 25;
+const KEEPALIVE = 0x6b;
+const STANDBY_STATUS = 0x72;
+const STATUS_BYTES = 34;
+
 export class ReplicationStream {
   readonly #target: ReplicationTarget;
   readonly #handlers: ReplicationHandlers;
-  readonly #service: LogicalReplicationService;
   #client: Client | undefined;
   #isEnded = false;
   #holds = 0;
@@ -43,86 +49,54 @@ export class ReplicationStream {
   constructor(target: ReplicationTarget, handlers: ReplicationHandlers) {
     this.#target = target;
     this.#handlers = handlers;
-    const { connection, applicationName } = target;
-    this.#service = new LogicalReplicationService(clientConfig(connection, applicationName), {
-      acknowledge: { auto: false, timeoutSeconds: 0 },
-      flowControl: { enabled: false },
-    });
   }
 
   /** Resolves once the server has begun to stream. After a rejection nothing is left open. */
   async start(signal: AbortSignal): Promise<void> {
-    const started = new Promise<void>((resolve, reject) => {
-      this.#service.on("start", resolve);
-      const refuse = (cause: unknown): void => {
-        reject(streamFailure(cause, this.#target.slot));
-        this.#end(cause);
-      };
-      this.#service.on("error", refuse);
-      this.#service.on("heartbeat", (lsn, _at, wantsReply) => {
-        this.#guarded(() => {
-          this.#handlers.keepalive(parseLsn(lsn), wantsReply);
-        });
-      });
-      const { slot } = this.#target;
-      const plugin = {
-        ...{ options: {}, name: "pgoutput" },
-        start: (client: Client) => this.#begin(client),
-        parse: (bytes: Buffer) => {
-          this.#guarded(() => {
-            this.#handlers.data(bytes);
-          });
-        },
-      };
-      const ended = `reading the slot ${slot}: the server ended the stream`;
-      this.#service.subscribe(plugin, slot, "0/0").then(() => {
-        refuse(new AppError("CONNECTOR_CONNECTION_LOST", ended));
-      }, refuse);
-    });
+    const { connection, applicationName, slot } = this.#target;
     try {
-      await raceAbort(started, signal);
+      const client = await connect({ connection }, signal, applicationName, "database");
+      this.#client = client;
+      await raceAbort(this.#begin(client), signal);
     } catch (error) {
       await this.close();
-      throw error;
+      if (signal.aborted) throw signal.reason;
+      throw streamFailure(error, slot);
     }
   }
 
   /** Tells the server that everything below `lsn` is durable; may ask for a keepalive in return. */
   acknowledge(lsn: bigint, wantsReply: boolean): void {
-    if (this.#isEnded || lsn === 0n) return;
+    if (this.#isEnded || lsn === 0n || this.#client === undefined) return;
+    const status = Buffer.alloc(STATUS_BYTES);
+    status[0] = STANDBY_STATUS;
+    // Written, flushed and applied: here they are one.
+    for (const at of [1, 9, 17]) status.writeBigUInt64BE(lsn, at);
+    status.writeBigInt64BE(microseconds(this.#target.clock.now()), 25);
+    status[33] = wantsReply ? 1 : 0;
     // A connection that breaks meanwhile says so itself.
-    this.#service.acknowledge(lsnText(lsn - 1n), wantsReply).catch(() => undefined);
+    socketOf(this.#client).sendCopyFromChunk(status);
   }
 
   /** Several may hold the socket; it goes on when the last has let go. */
   pause(): void {
     this.#holds += 1;
-    this.#socket?.pause();
+    if (this.#client !== undefined) socketOf(this.#client).stream.pause();
   }
 
   resume(): void {
     this.#holds -= 1;
-    if (this.#holds === 0) this.#socket?.resume();
+    if (this.#holds === 0 && this.#client !== undefined) socketOf(this.#client).stream.resume();
   }
 
   /** May be called twice. Never rejects. */
   async close(): Promise<void> {
     this.#isEnded = true;
     const client = this.#client;
-    if (client === undefined) {
-      await this.#service.destroy().catch(() => undefined);
-      return;
-    }
+    if (client === undefined) return;
     this.#client = undefined;
     this.#finishCopy(client);
     await endClient(client, this.#target.clock);
-    await this.#service.destroy().catch(() => undefined);
-    // The library removes the listeners of a connection whose last errors may still be on their way.
-    client.on("error", () => undefined);
-  }
-
-  get #socket(): InnerConnection["stream"] | undefined {
-    return this.#client === undefined ? undefined : socketOf(this.#client).stream;
   }
 
   /** A server that is told so ends its side at once, instead of at its next write. */
@@ -134,21 +108,39 @@ export class ReplicationStream {
     }
   }
 
-  #begin(client: Client): Promise<unknown> {
-    this.#client = client;
+  #begin(client: Client): Promise<void> {
     const { slot, publication } = this.#target;
-    // A list of SQL names inside a literal: both ways of quoting.
-    const names = `"${publication.replaceAll('"', '""')}"`.replaceAll("'", "''");
-    return client.query(
-      `START_REPLICATION SLOT "${slot}" LOGICAL 0/0
-        (proto_version '1', publication_names '${names}')`,
-    );
+    const inner = socketOf(client);
+    return new Promise((resolve, reject) => {
+      const refuse = (cause: unknown): void => {
+        reject(streamFailure(cause, slot));
+        this.#end(cause);
+      };
+      inner.once("replicationStart", resolve);
+      const read = (bytes: Buffer, from: number, to: number): void => {
+        this.#guarded(bytes, from, to);
+      };
+      cutFrames(inner.stream, read, refuse);
+      client.on("error", refuse);
+      // A list of SQL names inside a literal: both ways of quoting.
+      const names = `"${publication.replaceAll('"', '""')}"`.replaceAll("'", "''");
+      const command = `START_REPLICATION SLOT "${slot}" LOGICAL 0/0
+        (proto_version '1', publication_names '${names}')`;
+      client.query(command).then(() => {
+        const ended = `reading the slot ${slot}: the server ended the stream`;
+        refuse(new AppError("CONNECTOR_CONNECTION_LOST", ended));
+      }, refuse);
+    });
   }
 
-  #guarded(handle: () => void): void {
+  #guarded(bytes: Buffer, from: number, to: number): void {
     if (this.#isEnded) return;
     try {
-      handle();
+      const kind = bytes[from];
+      if (kind === XLOG_DATA) this.#handlers.data(bytes, from + XLOG_HEADER_BYTES, to);
+      else if (kind === KEEPALIVE) {
+        this.#handlers.keepalive(bytes.readBigUInt64BE(from + 1), bytes[from + 17] === 1);
+      } else throw unreadable(`a copy message of kind ${String(kind)}`);
     } catch (error) {
       this.#end(error);
     }

@@ -4,7 +4,8 @@
  */
 import type { Relation, RowChange, Values } from "../../src/model/change.js";
 import type { Cell, RelationMessage, RowMessage } from "./pgoutput.js";
-import { unreadable } from "./pgoutput.js";
+import * as pgoutput from "./pgoutput.js";
+import { TupleChange } from "./tuple-change.js";
 
 /** A table as the catalogue explains it: what rules call it, and how its texts become JSON forms. */
 export interface DescribedTable {
@@ -30,6 +31,8 @@ export class RowPlan {
   readonly #columns: readonly Column[];
   /** Places of the identity's columns in the relation. */
   readonly #identity: readonly number[];
+  /** The same in the stream's rows. */
+  readonly #identityCells: readonly number[];
 
   constructor(message: RelationMessage, described: DescribedTable) {
     const { relation, leaf, columns } = described;
@@ -42,17 +45,45 @@ export class RowPlan {
       return { to: form === undefined ? -1 : (places.get(name) ?? -1), form: form ?? asIs, isKey };
     });
     this.#identity = relation.identity.map((name) => places.get(name) ?? -1);
+    this.#identityCells = this.#identity.map((place) =>
+      place < 0 ? -1 : this.#columns.findIndex(({ to }) => to === place),
+    );
   }
 
-  insert({ newRow }: RowMessage): RowChange {
-    const values = this.#read(newRow, false);
-    return this.#change("insert", this.#identityOf(values), values);
+  /** The change that stands in `bytes` between the two places. The bytes are the change's from now on. */
+  change(bytes: Buffer, from: number, to: number): RowChange {
+    const kind = bytes[from];
+    if (kind !== pgoutput.tag.delete && pgoutput.isNewRowOnly(bytes, from)) {
+      if (this.#identityCells.includes(-1)) throw this.#keyless();
+      pgoutput.checkNewRow(bytes, { from, to }, this.#checkCell);
+      const op = kind === pgoutput.tag.insert ? "insert" : "update";
+      return new TupleChange(op, this, { bytes, from, to });
+    }
+    const row = pgoutput.readRow(bytes, from, to);
+    if (kind === pgoutput.tag.insert) throw pgoutput.unreadable("an insert with an old row");
+    return kind === pgoutput.tag.update ? this.#update(row) : this.#delete(row);
   }
 
-  update({ oldKey, oldRow, newRow }: RowMessage): RowChange {
+  /** The identity in a message that holds a new row only; null where the relation cannot tell rows apart. */
+  identity(bytes: Buffer, from: number): string | null {
+    let text = "";
+    for (const at of this.#identityCells) {
+      const cell = pgoutput.readNewCell(bytes, from, at);
+      const value = cell === null ? "null" : (this.#columns[at]?.form(cell) ?? cell);
+      text += text === "" ? value : `,${value}`;
+    }
+    return text === "" ? null : `[${text}]`;
+  }
+
+  /** The values of a new row. */
+  values(cells: readonly Cell[]): Values {
+    return this.#read(cells, false);
+  }
+
+  #update({ oldKey, oldRow, newRow }: RowMessage): RowChange {
     const told = this.#read(newRow, false);
     const old = this.#readOld(oldKey, oldRow);
-    if (old === undefined) return this.#change("update", this.#identityOf(told), told);
+    if (old === undefined) throw pgoutput.unreadable("an update with a row of no kind");
     // A whole old row tells what the new one leaves out; an old key does so for the key's columns.
     const values = told.map((value, at) => value ?? old[at]);
     const identity = this.#identityOf(values);
@@ -61,9 +92,22 @@ export class RowPlan {
     return previous === null || previous === identity ? change : { ...change, previous };
   }
 
-  delete({ oldKey, oldRow }: RowMessage): RowChange {
+  #delete({ oldKey, oldRow }: RowMessage): RowChange {
     const values = this.#readOld(oldKey, oldRow) ?? this.#read([], false);
     return this.#change("delete", this.#identityOf(values), values);
+  }
+
+  readonly #checkCell = (at: number, isTold: boolean): void => {
+    if (at >= this.#columns.length) throw this.#tooWide();
+    if (!isTold && this.#identityCells.includes(at)) throw this.#keyless();
+  };
+
+  #tooWide(): Error {
+    return pgoutput.unreadable(`a row of ${this.relation.name} that is too wide`);
+  }
+
+  #keyless(): Error {
+    return pgoutput.unreadable(`a row of ${this.relation.name} without its key`);
   }
 
   #readOld(
@@ -78,11 +122,12 @@ export class RowPlan {
   #read(cells: readonly Cell[] | undefined, isKeyOnly: boolean): Mutable {
     const values = new Array<string | undefined>(this.relation.columns.length).fill(undefined);
     const columns = this.#columns;
-    if (cells === undefined) throw unreadable(`a change of ${this.relation.name} without a row`);
+    if (cells === undefined)
+      throw pgoutput.unreadable(`a change of ${this.relation.name} without a row`);
     for (let at = 0; at < cells.length; at += 1) {
       const column = columns[at];
       const cell = cells[at];
-      if (column === undefined) throw unreadable(`a row of ${this.relation.name} that is too wide`);
+      if (column === undefined) throw this.#tooWide();
       if (cell === undefined || column.to < 0 || (isKeyOnly && !column.isKey)) continue;
       values[column.to] = cell === null ? "null" : column.form(cell);
     }
@@ -95,7 +140,7 @@ export class RowPlan {
     let text = "";
     for (const at of this.#identity) {
       const value = values[at];
-      if (value === undefined) throw unreadable(`a row of ${this.relation.name} without its key`);
+      if (value === undefined) throw this.#keyless();
       text += text === "" ? value : `,${value}`;
     }
     return `[${text}]`;

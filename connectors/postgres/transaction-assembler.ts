@@ -7,6 +7,7 @@ import type { Change, SourceBatch, TransactionBatch } from "../../src/model/chan
 import type { BeginMessage, RelationMessage } from "./pgoutput.js";
 import type { ShownCommit } from "./history-proof.js";
 import * as pgoutput from "./pgoutput.js";
+import { RowMemory } from "./row-memory.js";
 import { RowPlan } from "./row-plan.js";
 import type { DescribedTable } from "./row-plan.js";
 import { positionAfter, positionOf } from "./wal-position.js";
@@ -47,6 +48,7 @@ export class TransactionAssembler {
   readonly #options: AssemblerOptions;
   readonly #partBytesMax: number;
   readonly #tables = new Map<number, Table>();
+  readonly #memory = new RowMemory();
   #open: Open | undefined;
   #passed = 0n;
 
@@ -75,32 +77,32 @@ export class TransactionAssembler {
   }
 
   /**
-   * Takes one message. Returns the table that must be described first: then nothing was taken, and the same
-   * message is fed again after `describe`.
+   * Takes one message, which stands in `bytes` between the two places and is not held. Returns the table that
+   * must be described first: then nothing was taken, and the same message is fed again after `describe`.
    */
-  feed(bytes: Buffer): RelationMessage | undefined {
-    switch (bytes[0]) {
-      case pgoutput.tag.begin:
-        this.#begin(pgoutput.readBegin(bytes));
-        return undefined;
-      case pgoutput.tag.commit:
-        this.#commit(pgoutput.readCommit(bytes));
-        return undefined;
-      case pgoutput.tag.relation:
-        this.#relation(pgoutput.readRelation(bytes));
-        return undefined;
+  feed(bytes: Buffer, from = 0, to = bytes.length): RelationMessage | undefined {
+    switch (bytes[from]) {
       case pgoutput.tag.insert:
       case pgoutput.tag.update:
       case pgoutput.tag.delete:
-        return this.#row(bytes);
+        return this.#row(bytes, from, to);
+      case pgoutput.tag.begin:
+        this.#begin(pgoutput.readBegin(bytes.subarray(from, to)));
+        return undefined;
+      case pgoutput.tag.commit:
+        this.#commit(pgoutput.readCommit(bytes.subarray(from, to)));
+        return undefined;
+      case pgoutput.tag.relation:
+        this.#relation(pgoutput.readRelation(bytes.subarray(from, to)));
+        return undefined;
       case pgoutput.tag.truncate:
-        return this.#truncate(bytes);
+        return this.#truncate(bytes.subarray(from, to));
       case pgoutput.tag.origin:
       case pgoutput.tag.type:
       case pgoutput.tag.message:
         return undefined;
       default:
-        throw pgoutput.unreadable(`a message of kind ${String(bytes[0])}`);
+        throw pgoutput.unreadable(`a message of kind ${String(bytes[from])}`);
     }
   }
 
@@ -134,9 +136,9 @@ export class TransactionAssembler {
     this.#tables.set(message.oid, { message, plan: undefined });
   }
 
-  #row(bytes: Buffer): RelationMessage | undefined {
+  #row(bytes: Buffer, from: number, to: number): RelationMessage | undefined {
     const open = this.#inside();
-    const oid = pgoutput.oidOfRow(bytes);
+    const oid = pgoutput.oidOfRow(bytes, from);
     if (open.isSkipped) {
       open.tables.add(oid);
       return undefined;
@@ -144,9 +146,9 @@ export class TransactionAssembler {
     const { message, plan } = this.#table(oid);
     if (plan === undefined) return message;
     if (plan === null) return undefined;
-    const row = pgoutput.readRow(bytes);
-    const cells = plan.relation.columns.length;
-    this.#add(open, changeOf(bytes[0], plan, row), bytes.length + 24 * cells);
+    const length = to - from;
+    const kept = this.#memory.keep(bytes, from, to);
+    this.#add(open, plan.change(kept.slab, kept.from, kept.from + length), length);
     return undefined;
   }
 
@@ -210,9 +212,4 @@ export class TransactionAssembler {
 /** Names one commit beyond doubt: a database restored to an earlier moment has another one at its place. */
 export function markOf({ commitLsn, xid, commitTime }: BeginMessage): string {
   return `${positionOf(commitLsn)}-${String(xid)}-${String(commitTime)}`;
-}
-
-function changeOf(kind: number | undefined, plan: RowPlan, row: pgoutput.RowMessage): Change {
-  if (kind === pgoutput.tag.insert) return plan.insert(row);
-  return kind === pgoutput.tag.update ? plan.update(row) : plan.delete(row);
 }

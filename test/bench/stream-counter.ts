@@ -25,8 +25,8 @@ const stream: ReplicationStream = new ReplicationStream(
     ...{ applicationName: "stream counter", slot, publication, clock: systemClock },
   },
   {
-    data: (bytes) => {
-      if (!rowKinds.has(bytes[0] ?? 0)) return;
+    data: (bytes, from) => {
+      if (!rowKinds.has(bytes[from] ?? 0)) return;
       rows += 1;
       if (rows === wanted) finish();
     },

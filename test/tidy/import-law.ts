@@ -44,7 +44,6 @@ const connectorRegistry = "src/connector/registry.ts";
 const fences: Readonly<Record<string, readonly RegExp[]>> = {
   pg: [/^connectors\/postgres/],
   react: [/^src\/client\/react\.ts$/],
-  "pg-logical-replication": [/^connectors\/postgres/],
   mongodb: [/^connectors\/mongodb\//],
   // On Node before 22 the command that is a client has no WebSocket of its own.
   ws: [/^src\/broker\/transports\//, /^src\/cli\/tail\.ts/],

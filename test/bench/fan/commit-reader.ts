@@ -38,9 +38,9 @@ answerParent({
         ...{ applicationName: "commit reader", slot, publication, clock: systemClock },
       },
       {
-        data: (bytes) => {
-          if (bytes[0] !== UPDATE) return;
-          const at = Number(bytes.toString("latin1", bytes.length - DIGITS));
+        data: (bytes, from, to) => {
+          if (bytes[from] !== UPDATE) return;
+          const at = Number(bytes.toString("latin1", to - DIGITS, to));
           spread.add(clock.ms() - at / 1_000);
         },
         keepalive: (walEnd, wantsReply) => {

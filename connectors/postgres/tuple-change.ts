@@ -1,0 +1,42 @@
+/**
+ * A change that holds a new row only, as inserts and nearly all updates do: it stays bytes until somebody asks
+ * for its values, so that rows that wait are no work for the collector.
+ */
+import type { Relation, RowChange, Values } from "../../src/model/change.js";
+import { readNewRow } from "./pgoutput.js";
+import type { RowPlan } from "./row-plan.js";
+
+export interface TupleBytes {
+  readonly bytes: Buffer;
+  readonly from: number;
+  readonly to: number;
+}
+
+export class TupleChange implements RowChange {
+  readonly op: "insert" | "update";
+  readonly relation: Relation;
+  declare readonly leaf?: string;
+  readonly #plan: RowPlan;
+  readonly #tuple: TupleBytes;
+  #identity: string | null | undefined;
+
+  constructor(op: "insert" | "update", plan: RowPlan, tuple: TupleBytes) {
+    this.op = op;
+    this.relation = plan.relation;
+    if (plan.leaf !== undefined) this.leaf = plan.leaf;
+    this.#plan = plan;
+    this.#tuple = tuple;
+  }
+
+  /** Made anew by each call. */
+  get values(): Values {
+    const { bytes, from, to } = this.#tuple;
+    return this.#plan.values(readNewRow(bytes, from, to));
+  }
+
+  get identity(): string | null {
+    if (this.#identity !== undefined) return this.#identity;
+    const { bytes, from } = this.#tuple;
+    return (this.#identity = this.#plan.identity(bytes, from));
+  }
+}

@@ -12,6 +12,8 @@ import { docPrefix } from "./document-key.js";
 import type { DocId, FeedId } from "./document-key.js";
 import type { LogNumber } from "./journal.js";
 import { NO_CONTENTS } from "./unit.js";
+import { DocumentPlaces } from "./document-places.js";
+import { RowKey } from "./row-key.js";
 import type { ChannelContents, Unit, UnitChannel } from "./unit.js";
 
 /** Where a channel stood before a huge unit, and its epoch. */
@@ -80,7 +82,8 @@ class BlockDecoder {
   readonly #log: LogNumber;
   readonly #open: OpenChannel[] = [];
   readonly #unitChannels = new Map<string, UnitChannel>();
-  readonly #documents = new Map<DocId, number>();
+  readonly #documents = new DocumentPlaces();
+  readonly #rowKey = new RowKey();
   readonly #truncated = new Set<string>();
   readonly #schemas: TableSchema[] = [];
   readonly #positions = new Map<string, { generation: number; position: string }>();
@@ -172,15 +175,14 @@ class BlockDecoder {
         : new PackedDocument(scanner.bytes.subarray(documentFrom, documentTo));
     const shown = { id, document, body: document?.body, key: document?.key ?? "" };
     this.#entries(shown);
-    if (id !== undefined) {
-      this.#documents.set(id, document === undefined ? NO_DOCUMENT : documentFrom);
+    if (hasDocument) {
+      this.#rowKey.set(scanner);
+      this.#documents.set(this.#rowKey, document === undefined ? NO_DOCUMENT : documentFrom);
     }
   }
 
   #truncation(prefix: string): void {
-    for (const id of this.#documents.keys()) {
-      if (id.startsWith(prefix)) this.#documents.delete(id);
-    }
+    this.#documents.forget(Buffer.from(prefix, "utf8"));
     this.#truncated.add(prefix);
     this.#entries(nothingShown);
   }

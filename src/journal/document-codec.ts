@@ -135,13 +135,13 @@ export class PackedDocument implements KeptDocument {
   }
 }
 
-/** Whether serials of targets are ordinals still. */
-export function isUnresolved(bytes: Buffer): boolean {
-  return ((bytes[0] ?? 0) & UNRESOLVED) !== 0;
+/** Whether serials of targets are ordinals still; `flags` is the document's first byte. */
+export function isUnresolved(flags: number): boolean {
+  return (flags & UNRESOLVED) !== 0;
 }
 
-export function isParkedDocument(bytes: Buffer): boolean {
-  return ((bytes[0] ?? 0) & PARKED) !== 0;
+export function isParkedDocument(flags: number): boolean {
+  return (flags & PARKED) !== 0;
 }
 
 /** One field, without the others. */

@@ -4,11 +4,14 @@
  */
 import { createHash } from "node:crypto";
 import { assert } from "../base/assert.js";
-import { prefixOfDoc } from "./document-key.js";
+import { docPrefix, prefixOfDoc } from "./document-key.js";
 import type { DocId } from "./document-key.js";
 
 /** Longest text that stands whole in a key. */
 export const KEY_TEXT_BYTES_MAX = 900;
+
+/** Of a row of documents: rule and relation, and the identity. */
+export const ROW_KEY_BYTES_MAX = 2 * KEY_TEXT_BYTES_MAX;
 
 /** What is left of a longer one: keeps neighbours together. */
 const CUT_BYTES = 200;
@@ -31,15 +34,20 @@ export function docRowKey(id: DocId): Buffer {
   // Nearly all: whatever its parts are, they are short enough.
   if (id.length * 3 <= KEY_TEXT_BYTES_MAX) return Buffer.from(id, "utf8");
   const prefix = prefixOfDoc(id);
-  const identity = id.slice(prefix.length);
-  const whole = Buffer.from(isCut(identity) ? prefix : id, "utf8");
-  assert(
-    prefix.length * 3 <= KEY_TEXT_BYTES_MAX || Buffer.byteLength(prefix) <= KEY_TEXT_BYTES_MAX,
-    () => {
-      return `rule and relation are too long for a key: ${prefix}`;
-    },
-  );
-  return isCut(identity) ? Buffer.concat([whole, keyText(identity)]) : whole;
+  return Buffer.concat([prefixKey(prefix), keyText(id.slice(prefix.length))]);
+}
+
+/** What the row keys of all documents of a relation under a rule begin with. */
+export function prefixRowKey(rule: string, relation: string): Buffer {
+  return prefixKey(docPrefix(rule, relation));
+}
+
+function prefixKey(prefix: string): Buffer {
+  const bytes = Buffer.from(prefix, "utf8");
+  assert(bytes.length <= KEY_TEXT_BYTES_MAX, () => {
+    return `rule and relation are too long for a key: ${prefix}`;
+  });
+  return bytes;
 }
 
 export function compareDocRows(one: DocId, other: DocId): number {

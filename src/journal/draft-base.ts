@@ -2,11 +2,12 @@
 import type { KeptDocument } from "../model/document.js";
 import type { DocId } from "./document-key.js";
 import type { HeadState } from "./head-state.js";
+import type { RowKey } from "./row-key.js";
 
 /** What a draft sees of everything that was appended before it. */
 export interface DraftBase {
   head(channel: string): HeadState | undefined;
-  document(id: DocId): KeptDocument | undefined;
+  document(key: RowKey): KeptDocument | undefined;
   /** Below this rule version a document of the rule is hidden; 0 where none is. */
   hidingBelow(rule: string): number;
   /** Channels that the relations of a rule feed. */
@@ -14,6 +15,4 @@ export interface DraftBase {
   parkedUnder(prefix: string): Promise<readonly DocId[]>;
   /** The newest version of a table's schema. */
   schemaOf(table: string): number;
-  /** The identity, where a row's key has to shorten it; else "". */
-  longIdentity(id: DocId): string;
 }

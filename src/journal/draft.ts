@@ -12,8 +12,9 @@ import type { ChannelKind } from "../model/table.js";
 import { BlockEncoder, NO_DOCUMENT } from "./block-encoder.js";
 import type { EncodedEntry, LeftPlace } from "./block-encoder.js";
 import { PackedDocument } from "./document-codec.js";
-import { docIdOf, docPrefix, feedIdOf, feedTable, prefixOfDoc } from "./document-key.js";
+import { docIdOf, docPrefix, feedIdOf, feedTable } from "./document-key.js";
 import type { DocId, FeedId } from "./document-key.js";
+import { DocumentPlaces } from "./document-places.js";
 import type { DraftBase } from "./draft-base.js";
 import { DraftHead } from "./draft-head.js";
 import { checkEntry, standAlike, withRepairs } from "./draft-rules.js";
@@ -21,14 +22,14 @@ import { targetsOf } from "./draft-targets.js";
 import type { Numbering } from "./draft-targets.js";
 import { epochOf } from "./head-state.js";
 import type { BlockDraft, DocumentChange, DraftEntry } from "./journal.js";
+import { RowKey } from "./row-key.js";
 import type { SpilledDocuments } from "./spilled-documents.js";
 import { turnOfLoop } from "./turn.js";
 
 /** What `take` hands over. */
 export interface TakenBlock {
   readonly block: Buffer;
-  /** Where the newest state of each document begins in the block; NO_DOCUMENT where it is gone. */
-  readonly documents: ReadonlyMap<DocId, number>;
+  readonly documents: DocumentPlaces;
 }
 
 const NOTHING_LEFT: readonly LeftPlace[] = [];
@@ -37,7 +38,6 @@ type Feeder = Pick<DocumentKey, "rule" | "relation">;
 
 interface Written {
   readonly old: KeptDocument | undefined;
-  readonly id: DocId | undefined;
   readonly targets: readonly Target[];
 }
 
@@ -50,11 +50,11 @@ export class Draft implements BlockDraft {
   /** Documents that the unit parked (true) or un-parked. */
   readonly #parked = new Map<DocId, boolean>();
   #encoder: BlockEncoder;
-  /** Where the newest state of each document begins in what is written. */
-  #documents = new Map<DocId, number>();
+  /** In what is written. */
+  #documents = new DocumentPlaces();
   /** The document that was looked at last: the next call is most often about it, too. */
   #seenKey: DocumentKey | undefined;
-  #seenId: DocId = "";
+  readonly #rowKey = new RowKey();
   #seen: KeptDocument | undefined;
   /** The feeder that was counted last. */
   #feed: FeedId = "";
@@ -117,11 +117,11 @@ export class Draft implements BlockDraft {
     const { document: key } = change;
     if (key === null) {
       for (const entry of change.entries) this.#advance(entry, change);
-      this.#write(change, change.entries, { old: undefined, id: undefined, targets: [] });
+      this.#write(change, change.entries, { old: undefined, targets: [] });
       return;
     }
     this.#look(key);
-    const [id, old] = [this.#seenId, this.#seen];
+    const old = this.#seen;
     this.#seenKey = undefined;
     const { state } = change;
     const hidingBelow = this.#base.hidingBelow(key.rule);
@@ -129,9 +129,10 @@ export class Draft implements BlockDraft {
     for (const entry of wanted) this.#advance(entry, change);
     const targets = state === null ? [] : targetsOf(state, wanted, old, this.#numbering);
     this.#count(key, old, state === null ? undefined : { table: state.table, targets });
-    const from = this.#write(change, wanted, { old, id, targets });
-    this.#park(id, old?.parked !== undefined, state?.parked !== undefined);
-    this.#documents.set(id, from);
+    const from = this.#write(change, wanted, { old, targets });
+    const [was, is] = [old?.parked !== undefined, state?.parked !== undefined];
+    if (was || is) this.#park(docIdOf(key), was, is);
+    this.#documents.set(this.#rowKey, from);
   }
 
   async truncate(rule: string, relation: string, table: string, schema: number): Promise<void> {
@@ -150,9 +151,7 @@ export class Draft implements BlockDraft {
         entries.push(this.#bare(head, "t", emptied, version));
       }
     }
-    for (const id of this.#documents.keys()) {
-      if (id.startsWith(prefix)) this.#documents.delete(id);
-    }
+    this.#documents.forget(Buffer.from(prefix, "utf8"));
     this.#seenKey = undefined;
     for (const id of parked) if (!this.#parked.has(id)) this.#park(id, true, false);
     for (const [id, isParked] of this.#parked) {
@@ -188,7 +187,7 @@ export class Draft implements BlockDraft {
   take(finish: (encoder: BlockEncoder) => Buffer): TakenBlock {
     const block = finish(this.#encoder);
     const documents = this.#documents;
-    this.#documents = new Map();
+    this.#documents = new DocumentPlaces();
     this.#seenKey = undefined;
     this.#encoder = new BlockEncoder("part", this.#index);
     if (this.#spilled !== undefined) {
@@ -203,18 +202,19 @@ export class Draft implements BlockDraft {
     const seen = this.#seenKey;
     if (seen !== undefined && isSame(seen, key)) return;
     this.#seenKey = key;
-    this.#seenId = docIdOf(key);
-    this.#seen = this.#find(this.#seenId);
+    this.#rowKey.set(key);
+    this.#seen = this.#find(key);
   }
 
-  #find(id: DocId): KeptDocument | undefined {
-    const from = this.#documents.get(id);
+  #find({ rule, relation }: DocumentKey): KeptDocument | undefined {
+    const rowKey = this.#rowKey;
+    const from = this.#documents.get(rowKey);
     if (from === NO_DOCUMENT) return undefined;
     if (from !== undefined) return new PackedDocument(this.#encoder.document(from));
-    const spilled = this.#spilled?.get(id);
+    const spilled = this.#spilled?.get(rowKey);
     if (spilled !== undefined) return spilled ?? undefined;
-    const isGone = this.#truncated.size > 0 && this.#truncated.has(prefixOfDoc(id));
-    return isGone ? undefined : this.#base.document(id);
+    const isGone = this.#truncated.size > 0 && this.#truncated.has(docPrefix(rule, relation));
+    return isGone ? undefined : this.#base.document(rowKey);
   }
 
   #count(
@@ -244,7 +244,6 @@ export class Draft implements BlockDraft {
   }
 
   #park(id: DocId, was: boolean, is: boolean): void {
-    if (!was && !is) return;
     this.#parked.set(id, is);
     this.#parkedDelta += Number(is) - Number(was);
   }
@@ -268,9 +267,9 @@ export class Draft implements BlockDraft {
   #write(
     { document, state }: DocumentChange,
     entries: readonly DraftEntry[],
-    { old, id, targets }: Written,
+    { old, targets }: Written,
   ): number {
-    const identity = id === undefined ? "" : this.#base.longIdentity(id);
+    const identity = document === null ? "" : this.#rowKey.longIdentity;
     const wasParked = old?.parked !== undefined;
     const kept = document === null ? null : state;
     const left = old === undefined ? NOTHING_LEFT : this.#leftBy(old, targets);

@@ -4,6 +4,7 @@ import type { SourcePosition } from "../model/position.js";
 import type { TableSchema } from "../model/table.js";
 import { BlockEncoder } from "./block-encoder.js";
 import { feedTable } from "./document-key.js";
+import { DocumentPlaces } from "./document-places.js";
 import type { Draft } from "./draft.js";
 import type { DraftBase } from "./draft-base.js";
 import type { DraftHead } from "./draft-head.js";
@@ -92,7 +93,7 @@ export function finishParts(
   writeFacts(encoder, facts, parked);
   const { log, at, hiding } = facts;
   const block = encoder.finish(log, at);
-  const nothing = { documents: new Map<string, number>(), truncated: new Set<string>() };
+  const nothing = { documents: new DocumentPlaces(), truncated: new Set<string>() };
   return { unit: { log, at, channels, ...nothing, parked, hiding, block }, heads };
 }
 

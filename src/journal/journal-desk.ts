@@ -39,7 +39,7 @@ export interface Carried {
 /** What keeps the journal. */
 export interface JournalKeep extends Pick<
   DraftBase,
-  "head" | "document" | "fedChannels" | "parkedUnder" | "longIdentity"
+  "head" | "document" | "fedChannels" | "parkedUnder"
 > {
   readonly reader: JournalReader;
   /** Drafts see it from now on; not durable, not released. */
@@ -89,12 +89,11 @@ export class JournalDesk implements JournalWriter {
     const { facts } = start;
     this.#base = {
       head: (channel) => keep.head(channel),
-      document: (id) => keep.document(id),
+      document: (key) => keep.document(key),
       hidingBelow: (rule) => facts.hiding.below(rule),
       fedChannels: (rule, relation) => keep.fedChannels(rule, relation),
       parkedUnder: (prefix) => keep.parkedUnder(prefix),
       schemaOf: (table) => facts.schemas.newest(table),
-      longIdentity: (id) => keep.longIdentity(id),
     };
   }
 

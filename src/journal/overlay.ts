@@ -8,25 +8,18 @@
  */
 import { assert } from "../base/assert.js";
 import type { KeptDocument } from "../model/document.js";
-import { documentAt, NO_DOCUMENT } from "./block-encoder.js";
-import { PackedDocument } from "./document-codec.js";
-import { prefixOfDoc } from "./document-key.js";
 import type { DocId } from "./document-key.js";
+import { DocumentVersions } from "./document-versions.js";
 import type { HeadState } from "./head-state.js";
 import type { LogNumber } from "./journal.js";
 import { OverlayChannel } from "./overlay-channel.js";
 import type { ChannelSlice } from "./overlay-channel.js";
+import { RowKey } from "./row-key.js";
 import type { Unit } from "./unit.js";
 
-/** A unit, and which units here it superseded, by document: few, since most documents change once in a while. */
-interface Held {
-  readonly unit: Unit;
-  readonly before: Map<DocId, Held>;
-}
-
 export class Overlay {
-  /** By document the newest unit that changed it: its bytes stay in the unit's block. */
-  readonly #documents = new Map<DocId, Held>();
+  readonly #documents = new DocumentVersions();
+  readonly #rowKey = new RowKey();
   /** Log numbers of the truncations of each prefix, ascending. */
   readonly #truncations = new Map<string, LogNumber[]>();
   readonly #heads = new Map<string, { log: LogNumber; head: HeadState }>();
@@ -51,13 +44,7 @@ export class Overlay {
       logs.push(log);
       this.#truncations.set(prefix, logs);
     }
-    const documents = this.#documents;
-    const held: Held = { unit, before: new Map() };
-    for (const id of unit.documents.keys()) {
-      const known = documents.get(id);
-      if (known !== undefined) held.before.set(id, known);
-      documents.set(id, held);
-    }
+    this.#documents.add(unit);
   }
 
   /** Readers see the unit from now on. */
@@ -93,11 +80,15 @@ export class Overlay {
 
   /** As a view at `log` sees it. Null: gone. Undefined: the derived state knows. */
   document(id: DocId, log: LogNumber): KeptDocument | null | undefined {
-    let held = this.#documents.get(id);
-    while (held !== undefined && held.unit.log > log) held = held.before.get(id);
-    const truncatedAt = this.#truncations.size === 0 ? 0 : this.#truncatedAt(prefixOfDoc(id), log);
+    this.#rowKey.setId(id);
+    return this.documentAt(this.#rowKey, log);
+  }
+
+  documentAt(key: RowKey, log: LogNumber): KeptDocument | null | undefined {
+    const found = this.#documents.find(key, log);
+    const truncatedAt = this.#truncations.size === 0 ? 0 : this.#truncatedAt(key.prefix, log);
     // Within one unit, documents from before the truncation are not among its documents.
-    if (held !== undefined && held.unit.log >= truncatedAt) return stateIn(held.unit, id);
+    if (found !== undefined && found.log >= truncatedAt) return found.document;
     return truncatedAt > 0 ? null : undefined;
   }
 
@@ -120,8 +111,8 @@ export class Overlay {
     return this.#heads.entries();
   }
 
-  documentIds(): IterableIterator<DocId> {
-    return this.#documents.keys();
+  documentIds(): Iterable<DocId> {
+    return this.#documents.ids();
   }
 
   #drop(unit: Unit): void {
@@ -133,27 +124,8 @@ export class Overlay {
       channel?.drop(to);
       if (channel?.isEmpty === true) this.#channels.delete(name);
     }
-    for (const id of unit.documents.keys()) this.#dropDocument(id, log);
+    this.#documents.drop(unit);
     for (const prefix of unit.truncated) this.#dropTruncation(prefix, log);
-  }
-
-  #dropDocument(id: DocId, log: LogNumber): void {
-    const newest = this.#documents.get(id);
-    if (newest === undefined) return;
-    if (newest.unit.log <= log) {
-      this.#documents.delete(id);
-      return;
-    }
-    let held: Held = newest;
-    for (;;) {
-      const before: Held | undefined = held.before.get(id);
-      if (before === undefined) return;
-      if (before.unit.log <= log) {
-        held.before.delete(id);
-        return;
-      }
-      held = before;
-    }
   }
 
   #dropTruncation(prefix: string, log: LogNumber): void {
@@ -169,9 +141,4 @@ export class Overlay {
     for (const truncated of logs) if (truncated <= log) at = truncated;
     return at;
   }
-}
-
-function stateIn(unit: Unit, id: DocId): KeptDocument | null {
-  const from = unit.documents.get(id) ?? NO_DOCUMENT;
-  return from === NO_DOCUMENT ? null : new PackedDocument(documentAt(unit.block, from));
 }

@@ -6,6 +6,7 @@
 import type { ChannelEntry } from "../model/entry.js";
 import type { ChannelKind } from "../model/table.js";
 import type { DocId, FeedId } from "./document-key.js";
+import type { DocumentPlaces } from "./document-places.js";
 import type { LogNumber } from "./journal.js";
 
 export interface Unit {
@@ -13,8 +14,7 @@ export interface Unit {
   /** When it was appended, milliseconds since 1970. */
   readonly at: number;
   readonly channels: ReadonlyMap<string, UnitChannel>;
-  /** Of each document that it changed, where its newest bytes begin in the block; NO_DOCUMENT where it is gone. */
-  readonly documents: ReadonlyMap<DocId, number>;
+  readonly documents: DocumentPlaces;
   /** Prefixes of documents that went before those in `documents` came. */
   readonly truncated: ReadonlySet<string>;
   /** Parked documents of the journal after it. */

@@ -12,7 +12,6 @@ import type { DecodedBlock } from "../block-decoder.js";
 import { DamagedBytes } from "../byte-io.js";
 import { documentAt, NO_DOCUMENT } from "../block-encoder.js";
 import { readDocument } from "../document-codec.js";
-import { docRowKey } from "../document-order.js";
 import type { TakenBlock } from "../draft.js";
 import type { SpilledDocuments } from "../spilled-documents.js";
 import type { HidingMark } from "../hiding.js";
@@ -208,9 +207,10 @@ export class BlocksFile {
   writePart(unit: string, part: number, { block, documents }: TakenBlock): Promise<void> {
     return this.environment.commit(() => {
       this.#parts.put(partKey(unit, part), block);
-      for (const [id, from] of documents) {
+      for (const at of documents.numbers()) {
+        const from = documents.place(at);
         const value = from === NO_DOCUMENT ? GONE : documentAt(block, from);
-        this.#pending.put(pendingKey(unit, docRowKey(id)), value);
+        this.#pending.put(pendingKey(unit, documents.key(at)), value);
       }
     });
   }
@@ -223,11 +223,11 @@ export class BlocksFile {
 
   spilled(unit: string): SpilledDocuments {
     return {
-      get: (id) => {
-        const value = this.#pending.get(pendingKey(unit, docRowKey(id)));
+      get: (key) => {
+        const value = this.#pending.get(pendingKey(unit, key.view()));
         if (value === undefined) return undefined;
         if (value.length === GONE.length) return null;
-        return this.reading(`document ${JSON.stringify(id)} of unit ${unit}`, () => {
+        return this.reading(`document ${JSON.stringify(key.id())} of unit ${unit}`, () => {
           return readDocument(value);
         });
       },

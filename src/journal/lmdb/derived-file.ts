@@ -7,6 +7,7 @@ import { docIdOf, docKeyOf, docPrefix } from "../document-key.js";
 import type { DocId } from "../document-key.js";
 import { docRowKey } from "../document-order.js";
 import type { LogNumber } from "../journal.js";
+import type { RowKey } from "../row-key.js";
 import { SLICE_ROWS, turnOfLoop } from "../turn.js";
 import { Environment } from "./environment.js";
 import type { EnvironmentOptions, Row, RowRange, Snapshot, Table } from "./environment.js";
@@ -67,6 +68,11 @@ export class DerivedFile {
   document(id: DocId, snapshot?: Snapshot): KeptDocument | undefined {
     const value = this.documents.get(docRowKey(id), snapshot);
     return value === undefined ? undefined : this.decoded(id, value);
+  }
+
+  documentAt(key: RowKey): KeptDocument | undefined {
+    const value = this.documents.get(key.view());
+    return value === undefined ? undefined : this.decoded(key.id(), value);
   }
 
   decoded(id: DocId, value: Buffer): KeptDocument {

@@ -7,7 +7,6 @@ import type { LogNumber } from "../journal.js";
 import type { BlocksFile } from "./blocks-file.js";
 import { MetaKey } from "./derived-file.js";
 import type { DerivedFile } from "./derived-file.js";
-import { Fold } from "./fold.js";
 import { numberKey } from "./row-keys.js";
 import { WriteBack } from "./write-back.js";
 
@@ -32,7 +31,7 @@ export class BlockWriter implements DerivedWriter {
 
   async units(from: LogNumber, to: LogNumber): Promise<void> {
     this.#blocks.environment.fresh();
-    const fold = new Fold();
+    const fold = this.#writeBack.fold();
     for (let log = from; log <= to; log += 1) {
       const bytes = this.#blocks.bytes(log);
       const told = this.#blocks.reading(`block ${log}`, () => fold.block(bytes));
@@ -52,7 +51,7 @@ export class BlockWriter implements DerivedWriter {
     const baseOf = (name: string) => must(unit.channels.get(name), `channel ${name} of a unit`);
     for (let at = 0; at < count; at += 1) {
       const bytes = this.#blocks.part(id, at);
-      const fold = new Fold();
+      const fold = this.#writeBack.fold();
       this.#blocks.reading(`part ${at} of unit ${id}`, () => {
         fold.part(bytes, log, baseOf);
       });

@@ -5,7 +5,7 @@
  * A block says itself which places its documents left, so nothing is looked up here; and it is read without
  * an object per entry where that can be, since every row of every source passes here.
  */
-import type { ChannelEntry, Op } from "../../model/entry.js";
+import type { ChannelEntry } from "../../model/entry.js";
 import type { ChannelKind } from "../../model/table.js";
 import { resolved } from "../block-decoder.js";
 import type { UnitBase } from "../block-decoder.js";
@@ -22,25 +22,16 @@ import {
   PackedDocument,
 } from "../document-codec.js";
 import { docPrefix } from "../document-key.js";
-import type { DocId, FeedId } from "../document-key.js";
+import type { FeedId } from "../document-key.js";
+import { prefixRowKey } from "../document-order.js";
 import type { LogNumber } from "../journal.js";
 import { rowOf } from "../overlay-channel.js";
+import { RowKey } from "../row-key.js";
+import { FoldedDocuments } from "./folded-documents.js";
+import type { FoldedBytes } from "./folded-documents.js";
+import { ShownRows } from "./shown-rows.js";
 
-export interface FoldedDocument {
-  /** Undefined: gone. */
-  readonly bytes: Buffer | undefined;
-  readonly isParked: boolean;
-  /** Some version since the derived state was parked. */
-  readonly wasParked: boolean;
-}
-
-/** A place that shows a document. */
-export interface ShownPlace {
-  readonly op: Op;
-  readonly log: LogNumber;
-  readonly index: number;
-  readonly document: DocId;
-}
+const rowKey = new RowKey();
 
 export interface FoldedChannel {
   readonly kind: ChannelKind;
@@ -50,11 +41,16 @@ export interface FoldedChannel {
   readonly counts: Map<FeedId, number>;
   /** A row was deleted, or a table truncated, even if it is back by now. */
   deletes: boolean;
-  /** `state`: by serial, rising. */
-  readonly shown: Map<number, ShownPlace>;
+  /** A row of it was deleted before the batch. */
+  readonly hadDeletions: boolean;
+  /** `state` */
+  readonly shown: ShownRows;
   /** `state`: serials that may be in the derived index, and show nothing any more. */
   readonly gone: number[];
-  /** `state`: rows (`table NUL key`) that were not in the channel some time before: a deletion of theirs is over. */
+  /**
+   * `state`: rows (`table NUL key`) that were not in the channel some time before: a deletion of theirs is over.
+   * Only where there are any deletions.
+   */
   readonly entered: Set<string>;
   /** `state`: the deletions that are the last word about their row. */
   readonly deleted: Map<string, ChannelEntry>;
@@ -66,7 +62,7 @@ export interface FoldedChannel {
 
 /** Where the units of one batch are folded; the write-back makes them durable together, or none. */
 export class Fold {
-  readonly documents = new Map<DocId, FoldedDocument>();
+  readonly documents = new FoldedDocuments();
   /** What the derived state holds of these documents goes first. */
   readonly truncated = new Set<string>();
   readonly channels = new Map<string, FoldedChannel>();
@@ -74,6 +70,12 @@ export class Fold {
   readonly times: { readonly log: LogNumber; readonly at: number }[] = [];
   to: LogNumber = 0;
   parked = 0;
+  /** Whether a row of the channel was deleted some day, as the derived state knows. */
+  readonly hadDeletions: (channel: string) => boolean;
+
+  constructor(hadDeletions: (channel: string) => boolean) {
+    this.hadDeletions = hadDeletions;
+  }
 
   /** The block of the next unit, whose log number it returns; throws DamagedBytes. */
   block(bytes: Buffer): LogNumber {
@@ -109,9 +111,6 @@ class BlockFold {
   readonly #resolve: Resolve | undefined;
   readonly #log: LogNumber;
   readonly #open: OpenChannel[] = [];
-  #prefix = "";
-  #rule = "";
-  #relation = "";
 
   constructor(into: Fold, scanner: BlockScanner, resolve: Resolve | undefined) {
     this.#into = into;
@@ -166,29 +165,26 @@ class BlockFold {
 
   #change(): void {
     const scanner = this.#scanner;
-    const { documents } = this.#into;
-    const { bytes, documentFrom: from, documentTo: to, wasParked } = scanner;
-    let id: DocId | undefined;
+    let document: number | undefined;
     if (scanner.hasDocument) {
-      id = this.#prefixNow() + scanner.identity;
-      const document = to === 0 ? undefined : this.#document(bytes.subarray(from, to));
-      const known = documents.get(id);
-      documents.set(id, {
-        bytes: document,
-        isParked: document !== undefined && isParkedDocument(document),
-        wasParked: wasParked || known?.wasParked === true || known?.isParked === true,
-      });
+      rowKey.set(scanner);
+      const bytes = scanner.documentTo === 0 ? undefined : this.#document();
+      document = this.#into.documents.set(rowKey, bytes, scanner.wasParked);
     }
     this.#leave();
-    while (scanner.left > 0) this.#entry(id);
+    while (scanner.left > 0) this.#entry(document);
   }
 
   /** In a part its targets may be ordinals. */
-  #document(bytes: Buffer): Buffer {
+  #document(): FoldedBytes {
+    const { bytes: block, documentFrom: from, documentTo: to } = this.#scanner;
+    const flags = block[from] ?? 0;
+    const isParked = isParkedDocument(flags);
     const resolve = this.#resolve;
-    if (resolve === undefined || !isUnresolved(bytes)) return bytes;
-    const document = new PackedDocument(bytes);
-    return encodeDocument(resolved(document, resolve.base), document.identity);
+    if (resolve === undefined || !isUnresolved(flags)) return { block, from, to, isParked };
+    const document = new PackedDocument(block.subarray(from, to));
+    const made = encodeDocument(resolved(document, resolve.base), document.identity);
+    return { block: made, from: 0, to: made.length, isParked };
   }
 
   #leave(): void {
@@ -203,7 +199,7 @@ class BlockFold {
     }
   }
 
-  #entry(id: DocId | undefined): void {
+  #entry(document: number | undefined): void {
     const scanner = this.#scanner;
     const scanned = scanner.entry();
     if (scanned.kind === "events") {
@@ -215,10 +211,12 @@ class BlockFold {
     folded.to = serial;
     const { op } = scanner;
     if (showsRow(op)) {
-      if (id === undefined) throw new DamagedBytes("a row without its document");
+      if (document === undefined) throw new DamagedBytes("a row without its document");
       const { index } = scanner;
-      folded.shown.set(serial, { op, log: this.#log, index, document: id });
-      if (op === "i" || !scanner.leftChannels.includes(scanned)) this.#enter(folded);
+      folded.shown.add(serial, { op, log: this.#log, index, document });
+      const hasDeletions = folded.hadDeletions || folded.deleted.size > 0;
+      const enters = op === "i" || !scanner.leftChannels.includes(scanned);
+      if (hasDeletions && enters) this.#enter(folded);
       return;
     }
     const entry = this.#read(serial);
@@ -239,9 +237,9 @@ class BlockFold {
   #truncation(): void {
     const { documents, truncated } = this.#into;
     const scanner = this.#scanner;
-    const prefix = docPrefix(scanner.rule, scanner.relation);
-    truncated.add(prefix);
-    for (const id of documents.keys()) if (id.startsWith(prefix)) documents.delete(id);
+    const prefix = prefixRowKey(scanner.rule, scanner.relation);
+    truncated.add(docPrefix(scanner.rule, scanner.relation));
+    documents.forget(prefix);
     while (scanner.left > 0) {
       const scanned = scanner.entry();
       if (scanned.kind === "events") {
@@ -257,11 +255,9 @@ class BlockFold {
     }
   }
 
-  #empty(folded: FoldedChannel, prefix: string, table: string): void {
-    for (const [serial, { document }] of folded.shown) {
-      if (!document.startsWith(prefix)) continue;
-      folded.shown.delete(serial);
-    }
+  #empty(folded: FoldedChannel, prefix: Buffer, table: string): void {
+    const { documents } = this.#into;
+    folded.shown.deleteWhere((document) => documents.startsWith(document, prefix));
     for (const [row, entry] of folded.deleted) {
       if (entry.table === table) folded.deleted.delete(row);
     }
@@ -289,16 +285,6 @@ class BlockFold {
     return documentBodyIn(bytes.subarray(documentFrom, documentTo));
   }
 
-  #prefixNow(): string {
-    const { rule, relation } = this.#scanner;
-    if (rule !== this.#rule || relation !== this.#relation) {
-      this.#rule = rule;
-      this.#relation = relation;
-      this.#prefix = docPrefix(rule, relation);
-    }
-    return this.#prefix;
-  }
-
   #opened(scanned: ScannedChannel): OpenChannel {
     const known = this.#open[scanned.place];
     if (known !== undefined) return known;
@@ -308,7 +294,7 @@ class BlockFold {
     const from = base?.from ?? 0;
     let folded = channels.get(scanned.name);
     if (folded === undefined) {
-      folded = emptyChannel(scanned.kind);
+      folded = emptyChannel(scanned.kind, this.#into.hadDeletions(scanned.name));
       channels.set(scanned.name, folded);
     }
     folded.epoch = epoch;
@@ -319,10 +305,10 @@ class BlockFold {
   }
 }
 
-function emptyChannel(kind: ChannelKind): FoldedChannel {
+function emptyChannel(kind: ChannelKind, hadDeletions: boolean): FoldedChannel {
   return {
-    ...{ kind, epoch: 0, to: 0, written: 0, counts: new Map(), deletes: false },
-    ...{ shown: new Map(), gone: [], entered: new Set() },
+    ...{ kind, epoch: 0, to: 0, written: 0, counts: new Map(), deletes: false, hadDeletions },
+    ...{ shown: new ShownRows(), gone: [], entered: new Set() },
     ...{ deleted: new Map(), truncations: new Map(), entries: [] },
   };
 }

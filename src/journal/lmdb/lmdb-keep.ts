@@ -1,9 +1,7 @@
 /** Keeps a journal in two LMDB files: what is true in the blocks file, what can be made from it in the derived one. */
 import type { KeptDocument } from "../../model/document.js";
-import { docKeyOf, docPrefix } from "../document-key.js";
+import { docIdOf, docPrefix } from "../document-key.js";
 import type { DocId } from "../document-key.js";
-import { docIdOf } from "../document-key.js";
-import { isCut } from "../document-order.js";
 import type { TakenBlock } from "../draft.js";
 import type { SpilledDocuments } from "../spilled-documents.js";
 import type { HeadState } from "../head-state.js";
@@ -11,6 +9,7 @@ import type { JournalSettings } from "../journal-settings.js";
 import type { Carried, JournalKeep } from "../journal-desk.js";
 import type { ScannedDocument, ScanRequest } from "../journal.js";
 import type { Overlay } from "../overlay.js";
+import type { RowKey } from "../row-key.js";
 import type { ReleasedState } from "../released-state.js";
 import type { BlocksFile } from "./blocks-file.js";
 import type { DerivedFile } from "./derived-file.js";
@@ -47,10 +46,10 @@ export class LmdbKeep implements JournalKeep {
     return this.#parts.overlay.head(channel) ?? this.#parts.file.head(channel);
   }
 
-  document(id: DocId): KeptDocument | undefined {
-    const own = this.#parts.overlay.document(id, Infinity);
+  document(key: RowKey): KeptDocument | undefined {
+    const own = this.#parts.overlay.documentAt(key, Infinity);
     if (own === null) return undefined;
-    return own ?? this.#parts.file.document(id);
+    return own ?? this.#parts.file.documentAt(key);
   }
 
   async fedChannels(rule: string, relation: string | undefined): Promise<readonly string[]> {
@@ -69,12 +68,6 @@ export class LmdbKeep implements JournalKeep {
     const request = { prefix, after: undefined, limit: Infinity, log: Infinity, onlyParked: true };
     const page = documentPage(this.#parts.file, this.#parts.overlay, request);
     return page.map(({ key }) => docIdOf(key));
-  }
-
-  longIdentity(id: DocId): string {
-    if (!isCut(id)) return "";
-    const { identity } = docKeyOf(id);
-    return isCut(identity) ? identity : "";
   }
 
   // ------------------------------------------------------------ appends

@@ -30,6 +30,12 @@ export function indexKey(channel: string, serial: number): Buffer {
   return key;
 }
 
+/** The same key for another serial, in place. */
+export function renumber(key: Buffer, serial: number): Buffer {
+  writeNumber(key, serial, key.length - NUMBER_BYTES);
+  return key;
+}
+
 export function indexSerial(key: Buffer): number {
   return readNumber(key, key.length - NUMBER_BYTES);
 }

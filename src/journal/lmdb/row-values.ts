@@ -5,7 +5,7 @@ import { ByteReader, ByteWriter, DamagedBytes } from "../byte-io.js";
 import { feedIdOf } from "../document-key.js";
 import type { DocId, FeedId } from "../document-key.js";
 import type { HeadState } from "../head-state.js";
-import type { ShownPlace } from "./fold.js";
+import type { ShownRow } from "./shown-rows.js";
 
 /** A head as it is kept: the writer's part, and what retention did to the channel. */
 export interface HeadRow extends HeadState {
@@ -40,14 +40,14 @@ const HAS_DELETIONS = 0x80;
 
 const scratch = new ByteWriter(512);
 
-/** A row that shows a document, and holds no body of its own. */
-export function encodeShownRow({ op, log, index, document }: ShownPlace): Buffer {
+/** A row that shows the document of this id, and holds no body of its own. Valid until the next is encoded. */
+export function encodeShownRow({ op, log, index }: ShownRow, id: Buffer): Buffer {
   scratch.clear();
   scratch.u8(ops.indexOf(op) | NAMES_DOCUMENT);
   scratch.varint(log);
   scratch.varint(index);
-  scratch.text(document);
-  return scratch.copy();
+  scratch.bytes(id);
+  return scratch.view();
 }
 
 /** A row that holds its body. */

@@ -1,5 +1,21 @@
-/** Collects puts and removes of the derived file and carries them out in one transaction. */
+/** Puts and removes of the derived file. */
 import type { Environment, Table } from "./environment.js";
+
+export interface RowSink {
+  /** Neither key nor value is held. */
+  put(table: Table, key: Buffer, value: Uint8Array): void;
+  remove(table: Table, key: Buffer): void;
+}
+
+/** Inside `commitNow`: at once. */
+export const rowsNow: RowSink = {
+  put: (table, key, value) => {
+    table.putNow(key, value);
+  },
+  remove: (table, key) => {
+    table.removeNow(key);
+  },
+};
 
 interface Write {
   readonly table: Table;
@@ -8,7 +24,8 @@ interface Write {
   readonly value: Uint8Array | undefined;
 }
 
-export class RowWrites {
+/** Collects them, whose keys and values must stay as they are, and carries them out in one transaction. */
+export class RowWrites implements RowSink {
   readonly #environment: Environment;
   #writes: Write[] = [];
 

@@ -4,19 +4,21 @@
  */
 import type { ChannelEntry } from "../../model/entry.js";
 import { readDocument } from "../document-codec.js";
-import { docRowKey } from "../document-order.js";
 import type { FeedId } from "../document-key.js";
 import { withCounts } from "../head-state.js";
 import type { Unit } from "../unit.js";
 import type { DerivedFile } from "./derived-file.js";
 import { MetaKey } from "./derived-file.js";
-import type { Fold, FoldedChannel } from "./fold.js";
+import { Fold } from "./fold.js";
+import type { FoldedChannel } from "./fold.js";
+import type { FoldedDocuments } from "./folded-documents.js";
 import {
   endOf,
   feedKey,
   indexKey,
   numberKey,
   readNumber,
+  renumber,
   rowKeyOf,
   textKey,
   tombstoneKey,
@@ -25,7 +27,7 @@ import {
 import { encodeEntryRow, encodeHead, encodeShownRow } from "./row-values.js";
 import type { HeadRow } from "./row-values.js";
 import type { Row, Table } from "./environment.js";
-import { RowWrites } from "./row-writes.js";
+import { rowsNow, RowWrites } from "./row-writes.js";
 
 /** Log numbers get a time at most this often: retention need not be more exact. */
 const TIME_STEP_MS = 60_000;
@@ -49,47 +51,54 @@ export class WriteBack {
     this.#file = file;
   }
 
+  /** What is to be filled and handed to `units` or `part`. */
+  fold(): Fold {
+    this.#file.environment.fresh();
+    return new Fold((channel) => this.#file.head(channel)?.hasDeletions === true);
+  }
+
   /** The units are in the derived file when it returns, and the watermark says so: both or nothing. */
   units(fold: Fold): void {
-    const writes = this.#rows(fold, "whole");
-    this.#finish(fold, fold.to, writes);
-    writes.commit();
+    this.#truncate(fold);
+    this.#file.environment.commitNow(() => {
+      this.#rows(fold, "whole");
+      this.#finish(fold, fold.to);
+    });
   }
 
   /** Of a part of a huge unit. */
   part(fold: Fold): void {
-    this.#rows(fold, "part").commit();
+    this.#truncate(fold);
+    this.#file.environment.commitNow(() => {
+      this.#rows(fold, "part");
+    });
   }
 
   /** The heads of a huge unit whose parts are all there, and the watermark. */
   whole({ log, at, parked, channels }: Unit): void {
     this.#file.environment.fresh();
-    const writes = new RowWrites(this.#file.environment);
-    for (const [name, channel] of channels) {
-      this.#head(name, { ...channel, deletes: false }, "whole", writes);
-    }
-    this.#finish({ times: [{ log, at }], parked }, log, writes);
-    writes.commit();
+    this.#file.environment.commitNow(() => {
+      for (const [name, channel] of channels) {
+        this.#head(name, { ...channel, deletes: false }, "whole");
+      }
+      this.#finish({ times: [{ log, at }], parked }, log);
+    });
   }
 
   /** Everything but the watermark. */
-  #rows(fold: Fold, heads: Wholeness): RowWrites {
-    this.#file.environment.fresh();
-    if (fold.truncated.size > 0) this.#truncate(fold);
-    const writes = new RowWrites(this.#file.environment);
-    this.#documents(fold, writes);
+  #rows(fold: Fold, heads: Wholeness): void {
+    this.#documents(fold);
     for (const name of [...fold.channels.keys()].sort()) {
       const channel = fold.channels.get(name);
       if (channel === undefined) continue;
-      if (channel.kind === "events") this.#events(name, channel.entries, writes);
-      else this.#state(name, channel, writes);
-      this.#head(name, channel, heads, writes);
+      if (channel.kind === "events") this.#events(name, channel.entries);
+      else this.#state(name, channel, fold.documents);
+      this.#head(name, channel, heads);
     }
-    return writes;
   }
 
   /** A channel's head and its feeders. */
-  #head(name: string, channel: HeadChange, heads: Wholeness, writes: RowWrites): void {
+  #head(name: string, channel: HeadChange, heads: Wholeness): void {
     const { kind, epoch, to, written, counts, deletes } = channel;
     const before = this.#file.head(name);
     const { floor = 0, trimmed = 0, feeds = new Map<string, number>() } = before ?? {};
@@ -100,42 +109,41 @@ export class WriteBack {
     const serial = Math.max(to, before?.serial ?? 0);
     const hasDeletions = deletes || before?.hasDeletions === true;
     const row: HeadRow = { kind, epoch, serial, floor, trimmed, hasDeletions, ...told };
-    writes.put(this.#file.heads, textKey(name), encodeHead(row));
+    rowsNow.put(this.#file.heads, textKey(name), encodeHead(row));
     for (const feed of heads === "whole" ? counts.keys() : []) {
       const key = feedKey(feed, name);
-      if (row.feeds.has(feed)) writes.put(this.#file.feeds, key, PRESENT);
-      else writes.remove(this.#file.feeds, key);
+      if (row.feeds.has(feed)) rowsNow.put(this.#file.feeds, key, PRESENT);
+      else rowsNow.remove(this.#file.feeds, key);
     }
   }
 
   /** The watermark, and what goes with it. */
-  #finish(fold: Pick<Fold, "times" | "parked">, to: number, writes: RowWrites): void {
+  #finish(fold: Pick<Fold, "times" | "parked">, to: number): void {
     const { meta, times } = this.#file;
     let lastAt = -Infinity;
     for (const { value } of times.range({ reverse: true, limit: 1 })) lastAt = readNumber(value);
     for (const { log, at } of fold.times) {
       // One from before the last: the clock was set back, and goes on from there.
       if (at >= lastAt && at < lastAt + TIME_STEP_MS) continue;
-      writes.put(times, numberKey(log), numberKey(Math.floor(at)));
+      rowsNow.put(times, numberKey(log), numberKey(Math.floor(at)));
       lastAt = at;
     }
-    writes.put(meta, MetaKey.parked, numberKey(fold.parked));
-    writes.put(meta, MetaKey.watermark, numberKey(to));
-    writes.remove(meta, MetaKey.merging);
+    rowsNow.put(meta, MetaKey.parked, numberKey(fold.parked));
+    rowsNow.put(meta, MetaKey.watermark, numberKey(to));
+    rowsNow.remove(meta, MetaKey.merging);
   }
 
   // ------------------------------------------------------------ documents
 
-  #documents({ documents }: Fold, writes: RowWrites): void {
-    for (const id of [...documents.keys()].sort()) {
-      const folded = documents.get(id);
-      if (folded === undefined) continue;
-      const { bytes, wasParked, isParked } = folded;
-      const key = docRowKey(id);
-      if (bytes === undefined) writes.remove(this.#file.documents, key);
-      else writes.put(this.#file.documents, key, bytes);
-      if (isParked) writes.put(this.#file.parked, key, PRESENT);
-      else if (wasParked) writes.remove(this.#file.parked, key);
+  #documents({ documents }: Fold): void {
+    const { documents: table, parked } = this.#file;
+    for (const at of documents.sorted()) {
+      const key = documents.key(at);
+      const bytes = documents.bytes(at);
+      if (bytes === undefined) rowsNow.remove(table, key);
+      else rowsNow.put(table, key, bytes);
+      if (documents.isParked(at)) rowsNow.put(parked, key, PRESENT);
+      else if (documents.wasParked(at)) rowsNow.remove(parked, key);
     }
   }
 
@@ -144,6 +152,8 @@ export class WriteBack {
    * What a write-back that was cut off has already written of the units behind them goes too: it is written again.
    */
   #truncate({ truncated, channels }: Fold): void {
+    if (truncated.size === 0) return;
+    this.#file.environment.fresh();
     const writes = new RowWrites(this.#file.environment);
     const { documents, parked, index, rows } = this.#file;
     for (const prefix of truncated) {
@@ -186,48 +196,50 @@ export class WriteBack {
 
   // ------------------------------------------------------------ channels
 
-  #events(name: string, entries: readonly ChannelEntry[], writes: RowWrites): void {
+  #events(name: string, entries: readonly ChannelEntry[]): void {
     for (const entry of entries) {
-      writes.put(this.#file.index, indexKey(name, entry.serial), encodeEntryRow(entry));
+      rowsNow.put(this.#file.index, indexKey(name, entry.serial), encodeEntryRow(entry));
     }
   }
 
-  #state(name: string, channel: FoldedChannel, writes: RowWrites): void {
+  #state(name: string, channel: FoldedChannel, documents: FoldedDocuments): void {
     const { index } = this.#file;
-    for (const serial of channel.gone) writes.remove(index, indexKey(name, serial));
-    if (this.#file.head(name)?.hasDeletions === true) this.#comeBack(name, channel, writes);
+    const key = indexKey(name, 0);
+    for (const serial of channel.gone) rowsNow.remove(index, renumber(key, serial));
+    if (channel.hadDeletions) this.#comeBack(name, channel);
     for (const [table, entry] of channel.truncations) {
-      this.#tombstone(name, truncationKey(name, table), entry, writes);
+      this.#tombstone(name, truncationKey(name, table), entry);
     }
     for (const [row, entry] of channel.deleted) {
-      this.#tombstone(name, rowKeyOf(name, row), entry, writes);
+      this.#tombstone(name, rowKeyOf(name, row), entry);
     }
-    for (const [serial, place] of channel.shown) {
-      writes.put(index, indexKey(name, serial), encodeShownRow(place));
-    }
+    channel.shown.forEach((serial, row) => {
+      const value = encodeShownRow(row, documents.id(row.document));
+      rowsNow.put(index, renumber(key, serial), value);
+    });
   }
 
   /** Rows that were deleted once and are there again: their deletions go. */
-  #comeBack(name: string, channel: FoldedChannel, writes: RowWrites): void {
+  #comeBack(name: string, channel: FoldedChannel): void {
     const { index, rows } = this.#file;
     for (const row of channel.entered) {
       const key = rowKeyOf(name, row);
       const deletedAt = rows.get(key);
       if (deletedAt === undefined) continue;
-      writes.remove(rows, key);
-      writes.remove(index, indexKey(name, readNumber(deletedAt)));
+      rowsNow.remove(rows, key);
+      rowsNow.remove(index, indexKey(name, readNumber(deletedAt)));
     }
   }
 
   /** Only the newest deletion of a row, or truncation of a table, stays in the index. */
-  #tombstone(name: string, key: Buffer, entry: ChannelEntry, writes: RowWrites): void {
+  #tombstone(name: string, key: Buffer, entry: ChannelEntry): void {
     const { index, rows, tombstones } = this.#file;
     const { serial, log } = entry;
     const known = rows.get(key);
     const old = known === undefined ? 0 : readNumber(known);
-    if (old > 0 && old !== serial) writes.remove(index, indexKey(name, old));
-    writes.put(rows, key, numberKey(serial));
-    writes.put(index, indexKey(name, serial), encodeEntryRow(entry));
-    writes.put(tombstones, tombstoneKey(log, name, serial), PRESENT);
+    if (old > 0 && old !== serial) rowsNow.remove(index, indexKey(name, old));
+    rowsNow.put(rows, key, numberKey(serial));
+    rowsNow.put(index, indexKey(name, serial), encodeEntryRow(entry));
+    rowsNow.put(tombstones, tombstoneKey(log, name, serial), PRESENT);
   }
 }

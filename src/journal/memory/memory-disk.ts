@@ -102,12 +102,14 @@ export class MemoryDisk {
       if (piece.truncated.has(prefixOfDoc(id))) this.#add(id, log, null);
     }
     const baseOf = (name: string): UnitBase => must(channels.get(name), `channel ${name}`);
-    for (const [id, from] of piece.documents) {
+    const { documents } = piece;
+    for (const at of documents.numbers()) {
+      const from = documents.place(at);
       const document =
         from === NO_DOCUMENT
           ? null
           : resolved(new PackedDocument(documentAt(piece.block, from)), baseOf);
-      this.#add(id, log, document);
+      this.#add(documents.id(at), log, document);
     }
   }
 

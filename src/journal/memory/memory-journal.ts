@@ -15,6 +15,7 @@ import type { DocId } from "../document-key.js";
 import { compareDocRows } from "../document-order.js";
 import { PackedDocument } from "../document-codec.js";
 import type { TakenBlock } from "../draft.js";
+import type { RowKey } from "../row-key.js";
 import type { SpilledDocuments } from "../spilled-documents.js";
 import type { HeadState } from "../head-state.js";
 import type { AppendFacts, ScannedDocument, ScanRequest } from "../journal.js";
@@ -120,8 +121,8 @@ class MemoryKeep implements JournalKeep {
     return this.#disk.heads.get(channel);
   }
 
-  document(id: DocId): KeptDocument | undefined {
-    return this.#disk.document(id, Infinity);
+  document(key: RowKey): KeptDocument | undefined {
+    return this.#document(key.id());
   }
 
   async fedChannels(rule: string, relation: string | undefined): Promise<readonly string[]> {
@@ -133,12 +134,8 @@ class MemoryKeep implements JournalKeep {
 
   async parkedUnder(prefix: string): Promise<readonly DocId[]> {
     return [...this.#disk.documents.keys()].filter(
-      (id) => prefixOfDoc(id) === prefix && this.document(id)?.parked !== undefined,
+      (id) => prefixOfDoc(id) === prefix && this.#document(id)?.parked !== undefined,
     );
-  }
-
-  longIdentity(): string {
-    return "";
   }
 
   install(carried: Carried): void {
@@ -189,7 +186,7 @@ class MemoryKeep implements JournalKeep {
     this.#spilled.set(unit, documents);
     this.#parts.set(unit, []);
     return {
-      get: (id) => documents.get(id),
+      get: (key) => documents.get(key.id()),
       forget: async (prefix) => {
         for (const id of documents.keys()) if (prefixOfDoc(id) === prefix) documents.delete(id);
       },
@@ -200,9 +197,10 @@ class MemoryKeep implements JournalKeep {
     const parts = must(this.#parts.get(unit), `parts of unit ${unit}`);
     assert(parts.length === part, () => `part ${part} of unit ${unit} after ${parts.length}`);
     parts.push(block);
-    for (const [id, from] of documents) {
+    for (const at of documents.numbers()) {
+      const from = documents.place(at);
       const document = from === NO_DOCUMENT ? null : new PackedDocument(documentAt(block, from));
-      this.#spilled.get(unit)?.set(id, document);
+      this.#spilled.get(unit)?.set(documents.id(at), document);
     }
   }
 
@@ -220,7 +218,7 @@ class MemoryKeep implements JournalKeep {
       .filter((id) => from === "" || compareDocRows(id, from) > 0)
       .sort(compareDocRows)
       .flatMap((id) => {
-        const document = this.document(id);
+        const document = this.#document(id);
         return document === undefined ? [] : [{ key: docKeyOf(id), document }];
       })
       .slice(0, limit);
@@ -286,5 +284,9 @@ class MemoryKeep implements JournalKeep {
     this.#parts.delete(id);
     this.#spilled.delete(id);
     return parts.map((bytes) => decodePart(bytes, unit.log, baseOf).unit);
+  }
+
+  #document(id: DocId): KeptDocument | undefined {
+    return this.#disk.document(id, Infinity);
   }
 }

@@ -1,0 +1,109 @@
+/**
+ * The key of a document's row as bytes, in memory that is written again for the next one: a look-up leaves
+ * nothing to be collected. Who keeps a key copies it (key-table.ts).
+ */
+import type { DocumentKey } from "../model/document.js";
+import { docIdOf, docKeyOf, docPrefix } from "./document-key.js";
+import type { DocId } from "./document-key.js";
+import { isCut, keyText, prefixRowKey, ROW_KEY_BYTES_MAX } from "./document-order.js";
+
+/** FNV-1a. */
+const HASH_START = 0x811c9dc5;
+const HASH_PRIME = 0x01000193;
+
+/** Below it a loop over ASCII is faster than a call out of JavaScript. */
+const LOOP_TEXT_MAX = 48;
+
+export class RowKey {
+  readonly bytes = Buffer.allocUnsafeSlow(ROW_KEY_BYTES_MAX);
+  length = 0;
+  hash = 0;
+  /** The identity where the key had to cut it; else "". */
+  longIdentity = "";
+  #rule: string | undefined;
+  #relation = "";
+  #prefixLength = 0;
+  #prefixHash = 0;
+  /** By length: the bytes as a buffer of their own. */
+  readonly #views: Buffer[] = [];
+
+  set(key: DocumentKey): void {
+    const { rule, relation, identity } = key;
+    if (rule !== this.#rule || relation !== this.#relation) this.#prefix(rule, relation);
+    const at = this.#prefixLength;
+    const size = this.#ascii(identity, at);
+    if (size >= 0) {
+      this.length = at + size;
+      this.longIdentity = "";
+      return;
+    }
+    this.longIdentity = isCut(identity) ? identity : "";
+    const text = keyText(identity);
+    this.bytes.set(text, at);
+    this.length = at + text.length;
+    this.hash = hashed(this.bytes, at, this.length, this.#prefixHash);
+  }
+
+  setId(id: DocId): void {
+    this.set(docKeyOf(id));
+  }
+
+  /** What the ids of all documents of its rule and relation begin with. */
+  get prefix(): string {
+    return docPrefix(this.#rule ?? "", this.#relation);
+  }
+
+  id(): DocId {
+    const { longIdentity } = this;
+    if (longIdentity === "") return idOfRowKey(this.view());
+    return idOfCutKey(this.view(), longIdentity);
+  }
+
+  /** For the store: valid until the next `set`. */
+  view(): Buffer {
+    const { length } = this;
+    return (this.#views[length] ??= this.bytes.subarray(0, length));
+  }
+
+  #prefix(rule: string, relation: string): void {
+    const prefix = prefixRowKey(rule, relation);
+    this.bytes.set(prefix);
+    this.#rule = rule;
+    this.#relation = relation;
+    this.#prefixLength = prefix.length;
+    this.#prefixHash = hashed(prefix, 0, prefix.length, HASH_START);
+  }
+
+  /** Writes and hashes a short plain text; −1 where it is another. */
+  #ascii(text: string, at: number): number {
+    const { length } = text;
+    if (length > LOOP_TEXT_MAX) return -1;
+    const { bytes } = this;
+    let hash = this.#prefixHash;
+    for (let n = 0; n < length; n += 1) {
+      const code = text.charCodeAt(n);
+      if (code > 0x7f) return -1;
+      bytes[at + n] = code;
+      hash = Math.imul(hash ^ code, HASH_PRIME);
+    }
+    this.hash = hash;
+    return length;
+  }
+}
+
+/** The id that a key of a row tells, where it does not cut the identity. */
+export function idOfRowKey(key: Buffer): DocId {
+  return key.toString("utf8");
+}
+
+/** The same where it does. */
+export function idOfCutKey(key: Buffer, identity: string): DocId {
+  const { rule, relation } = docKeyOf(key.toString("utf8"));
+  return docIdOf({ rule, relation, identity });
+}
+
+function hashed(bytes: Uint8Array, from: number, to: number, start: number): number {
+  let hash = start;
+  for (let at = from; at < to; at += 1) hash = Math.imul(hash ^ (bytes[at] ?? 0), HASH_PRIME);
+  return hash;
+}

@@ -15,7 +15,7 @@ import type { RelationMessage } from "./pgoutput.js";
 import type { DescribedTable } from "./row-plan.js";
 import type { SourceCatalog, WantedTable } from "./postgres-session.js";
 import { formOf } from "./value-forms.js";
-import type { Form } from "./value-forms.js";
+import type { ValueForm } from "./value-forms.js";
 
 interface AskedColumn {
   readonly name: string;
@@ -26,7 +26,7 @@ interface AskedColumn {
 export interface TableDescription extends WantedTable {
   readonly table: CatalogTable;
   /** In the order of `relation.columns`. */
-  readonly forms: readonly Form[];
+  readonly forms: readonly ValueForm[];
 }
 
 /** Of one publication: it decides which generated columns are shown. */
@@ -78,7 +78,7 @@ export class TableCatalog implements SourceCatalog {
     return {
       relation,
       leaf: isLeaf ? own : undefined,
-      columns: columns.map(({ name }, at) => ({ name, form: forms[at] ?? JSON.stringify })),
+      columns: columns.map(({ name }, at) => ({ name, ...(forms[at] ?? anyForm) })),
     };
   }
 
@@ -113,21 +113,24 @@ export class TableCatalog implements SourceCatalog {
   }
 }
 
+/** Of a type that the catalogue does not know any more. */
+const anyForm: ValueForm = { type: "other", form: (text) => JSON.stringify(text) };
+
 async function describeColumns(
   client: Client,
   asked: readonly AskedColumn[],
-): Promise<{ readonly columns: readonly Column[]; readonly forms: readonly Form[] }> {
+): Promise<{ readonly columns: readonly Column[]; readonly forms: readonly ValueForm[] }> {
   const types = await readTypes(
     client,
     asked.map(({ typeOid }) => typeOid),
   );
   const natives = await readTypeNames(client, asked);
   const columns: Column[] = [];
-  const forms: Form[] = [];
+  const forms: ValueForm[] = [];
   for (const [at, { name, typeOid }] of asked.entries()) {
     const facts = types.get(typeOid);
-    const unknown = { type: "other" as const, form: (text: string) => JSON.stringify(text) };
-    const { type, of, form } = facts === undefined ? { ...unknown, of: undefined } : formOf(facts);
+    const form = facts === undefined ? anyForm : formOf(facts);
+    const { type, of } = form;
     const native = natives[at] ?? "";
     columns.push(of === undefined ? { name, type, native } : { name, type, of, native });
     forms.push(form);

@@ -176,7 +176,9 @@ async function readPage(
     });
     for (const [oid, ...cells] of page.rows) {
       if (bytes >= bytesMax) return { rows, next: nextOf(last, keyAt) };
-      const values = cells.map((cell, at) => (cell === null ? "null" : (forms[at] ?? quote)(cell)));
+      const values = cells.map((cell, at) =>
+        cell === null ? "null" : (forms[at]?.form ?? quote)(cell),
+      );
       for (const value of values) bytes += value.length;
       const identity = `[${identityAt.map((at) => values[at] ?? "null").join(",")}]`;
       const leaf = leaves.get(oid ?? "");

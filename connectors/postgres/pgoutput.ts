@@ -162,6 +162,25 @@ export function readNewRow(bytes: Buffer, from: number, to: number): readonly Ce
   return new TupleReader(bytes, from + ROW_HEADER_BYTES + 1, to).tuple();
 }
 
+/** Where the cells of such a message stand; `see` is told nothing of an unchanged one, and 0 and 0 of NULL. */
+export function eachNewCell(
+  bytes: Buffer,
+  from: number,
+  see: (column: number, from: number, to: number) => void,
+): void {
+  let at = from + ROW_HEADER_BYTES + 3;
+  const count = bytes.readUInt16BE(at - 2);
+  for (let n = 0; n < count; n += 1) {
+    const kind = bytes[at];
+    at += 1;
+    if (kind === TEXT) {
+      const begin = at + 4;
+      at = begin + bytes.readUInt32BE(at);
+      see(n, begin, at);
+    } else if (kind === NULL) see(n, 0, 0);
+  }
+}
+
 /** One told cell of such a message. */
 export function readNewCell(bytes: Buffer, from: number, column: number): string | null {
   // Behind the kind of the tuple and the count of its cells.
@@ -173,15 +192,16 @@ export function readNewCell(bytes: Buffer, from: number, column: number): string
   return bytes.toString("utf8", at + 5, at + 5 + bytes.readUInt32BE(at + 1));
 }
 
-/** The kinds of its cells, without their values; throws where the message is not a whole row. */
+/** The kinds of its cells, without their values: whether all are told. Throws where the message is not what it should be. */
 export function checkNewRow(
   bytes: Buffer,
   { from, to }: { readonly from: number; readonly to: number },
   check: (column: number, isTold: boolean) => void,
-): void {
+): boolean {
   let at = from + ROW_HEADER_BYTES + 1;
   const count = bytes.readUInt16BE(at);
   at += 2;
+  let isWhole = true;
   for (let n = 0; n < count; n += 1) {
     const kind = bytes[at];
     at += 1;
@@ -189,9 +209,11 @@ export function checkNewRow(
     else if (kind !== NULL && kind !== UNCHANGED) throw unreadableCell(kind);
     // Beyond the end stands another message.
     if (at > to) throw unreadable("a value that is cut off");
+    if (kind === UNCHANGED) isWhole = false;
     check(n, kind !== UNCHANGED);
   }
   if (at !== to) throw unreadable("a row that is followed by something");
+  return isWhole;
 }
 
 export function unreadable(found: string): AppError {

@@ -3,17 +3,22 @@
  * see, and how its text becomes its JSON form. One plan per table or partition and shape.
  */
 import type { Relation, RowChange, Values } from "../../src/model/change.js";
+import { CellWriter } from "./cell-writer.js";
 import type { Cell, RelationMessage, RowMessage } from "./pgoutput.js";
 import * as pgoutput from "./pgoutput.js";
 import { TupleChange } from "./tuple-change.js";
+import type { ValueForm } from "./value-forms.js";
 
 /** A table as the catalogue explains it: what rules call it, and how its texts become JSON forms. */
 export interface DescribedTable {
   readonly relation: Relation;
   /** Name of the partition, when the table is one. */
   readonly leaf: string | undefined;
-  readonly columns: readonly { readonly name: string; readonly form: (text: string) => string }[];
+  readonly columns: readonly (Pick<ValueForm, "form" | "bytes"> & { readonly name: string })[];
 }
+
+/** Of a row whose forms are written as bytes: larger ones are rare, and would need as much room. */
+const WHOLE_BYTES_MAX = 64 * 1024;
 
 interface Column {
   /** Place in `Relation.columns`; −1 when the relation does not have it. */
@@ -29,6 +34,8 @@ export class RowPlan {
   readonly relation: Relation;
   readonly leaf: string | undefined;
   readonly #columns: readonly Column[];
+  /** Of rows that are whole. */
+  readonly cells: CellWriter;
   /** Places of the identity's columns in the relation. */
   readonly #identity: readonly number[];
   /** The same in the stream's rows. */
@@ -44,6 +51,12 @@ export class RowPlan {
       const form = forms.get(name);
       return { to: form === undefined ? -1 : (places.get(name) ?? -1), form: form ?? asIs, isKey };
     });
+    this.cells = new CellWriter(
+      message.columns.map(({ name }) => places.get(name) ?? -1),
+      relation.columns.map(({ name }) => {
+        return columns.find((column) => column.name === name) ?? { form: asIs };
+      }),
+    );
     this.#identity = relation.identity.map((name) => places.get(name) ?? -1);
     this.#identityCells = this.#identity.map((place) =>
       place < 0 ? -1 : this.#columns.findIndex(({ to }) => to === place),
@@ -55,9 +68,10 @@ export class RowPlan {
     const kind = bytes[from];
     if (kind !== pgoutput.tag.delete && pgoutput.isNewRowOnly(bytes, from)) {
       if (this.#identityCells.includes(-1)) throw this.#keyless();
-      pgoutput.checkNewRow(bytes, { from, to }, this.#checkCell);
+      const isTold = pgoutput.checkNewRow(bytes, { from, to }, this.#checkCell);
+      const isWhole = isTold && this.cells.isWhole && to - from <= WHOLE_BYTES_MAX;
       const op = kind === pgoutput.tag.insert ? "insert" : "update";
-      return new TupleChange(op, this, { bytes, from, to });
+      return new TupleChange(op, this, { bytes, from, to, isWhole });
     }
     const row = pgoutput.readRow(bytes, from, to);
     if (kind === pgoutput.tag.insert) throw pgoutput.unreadable("an insert with an old row");

@@ -4,6 +4,8 @@
  */
 import type { ValueType } from "../../src/model/table.js";
 import { arrayForm } from "./array-form.js";
+import { boolBytes, int64Bytes, quotedBytes, sameBytes, timestamptzBytes } from "./byte-forms.js";
+import type { ByteForm } from "./byte-forms.js";
 import {
   dateForm,
   intervalForm,
@@ -31,28 +33,34 @@ export interface ValueForm {
   readonly type: ValueType;
   readonly of?: ValueType;
   readonly form: Form;
+  /** The same for bytes, where a type has it. */
+  readonly bytes?: ByteForm;
 }
 
 const text: Form = (value) => JSON.stringify(value);
 
 const forms: Readonly<Record<string, ValueForm>> = {
-  bool: { type: "bool", form: (value) => (value === "t" || value === "true" ? "true" : "false") },
-  int2: { type: "int", form: (value) => value },
-  int4: { type: "int", form: (value) => value },
-  oid: { type: "int", form: (value) => value },
-  int8: { type: "int64", form: int64Form },
+  bool: {
+    type: "bool",
+    form: (value) => (value === "t" || value === "true" ? "true" : "false"),
+    bytes: boolBytes,
+  },
+  int2: { type: "int", form: (value) => value, bytes: sameBytes },
+  int4: { type: "int", form: (value) => value, bytes: sameBytes },
+  oid: { type: "int", form: (value) => value, bytes: sameBytes },
+  int8: { type: "int64", form: int64Form, bytes: int64Bytes },
   float4: { type: "float", form: floatForm },
   float8: { type: "float", form: floatForm },
-  numeric: { type: "decimal", form: text },
-  uuid: { type: "uuid", form: text },
+  numeric: { type: "decimal", form: text, bytes: quotedBytes },
+  uuid: { type: "uuid", form: text, bytes: quotedBytes },
   bytea: { type: "bytes", form: bytesForm },
-  json: { type: "json", form: text },
-  jsonb: { type: "json", form: text },
+  json: { type: "json", form: text, bytes: quotedBytes },
+  jsonb: { type: "json", form: text, bytes: quotedBytes },
   date: { type: "date", form: dateForm },
-  time: { type: "time", form: text },
+  time: { type: "time", form: text, bytes: quotedBytes },
   timetz: { type: "timetz", form: timetzForm },
   timestamp: { type: "timestamp", form: timestampForm },
-  timestamptz: { type: "timestamptz", form: timestamptzForm },
+  timestamptz: { type: "timestamptz", form: timestamptzForm, bytes: timestamptzBytes },
   interval: { type: "interval", form: intervalForm },
 };
 
@@ -68,7 +76,7 @@ export function formOf(facts: TypeFacts): ValueForm {
     facts.kind === "b" && Object.hasOwn(forms, facts.name) ? forms[facts.name] : undefined;
   if (known !== undefined) return known;
   const isText = facts.kind === "e" || (facts.kind === "b" && facts.category === "S");
-  return { type: isText ? "text" : "other", form: text };
+  return { type: isText ? "text" : "other", form: text, bytes: quotedBytes };
 }
 
 /** JSON numbers are doubles for nearly every reader: beyond 2^53 − 1 the digits go as a string. */

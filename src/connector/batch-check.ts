@@ -83,8 +83,10 @@ export class BatchCheck {
       this.#known = relation;
     }
     if (change.op === "truncate" || change.op === "renew") return undefined;
-    const { op, identity, previous, values } = change;
+    const { op, identity, previous, whole } = change;
     const { name } = relation;
+    // What is whole has them all, and is not made text for this.
+    const values = whole === undefined ? change.values : relation.columns;
     if (values.length !== relation.columns.length) {
       return `a row of ${name} has ${values.length} values for ${relation.columns.length} columns`;
     }

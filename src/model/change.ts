@@ -30,6 +30,16 @@ export type Values = readonly (string | undefined)[];
 
 export const ABSENT = "";
 
+/** A row that tells every column, none of them ABSENT. Its forms are made where they are needed. */
+export interface WholeRow {
+  /** The JSON form of a column. */
+  form(column: number): string;
+  /** What the forms of all columns take at most, with a byte between each. */
+  readonly bytesMax: number;
+  /** Writes the forms of `columns` with commas between them, which have room; returns where they end. */
+  writeForms(columns: readonly number[], into: Buffer, at: number): number;
+}
+
 export interface RowChange {
   readonly op: "insert" | "update" | "delete";
   readonly relation: Relation;
@@ -40,6 +50,8 @@ export interface RowChange {
   /** The identity before the update, when it changed. */
   readonly previous?: string;
   readonly values: Values;
+  /** The same as `values`, for whoever can do without texts; undefined where something is not told. */
+  readonly whole?: WholeRow | undefined;
   /** By place of a column, only where `values` tells nothing: what an update made inside the value that it had before. */
   readonly patches?: ReadonlyMap<number, FieldPatch>;
 }

@@ -7,7 +7,7 @@
  */
 import { must } from "../base/assert.js";
 import { AppError } from "../base/errors.js";
-import type { RowChange, Values } from "../model/change.js";
+import type { RowChange, Values, WholeRow } from "../model/change.js";
 import type { KeptDocument, Parked } from "../model/document.js";
 import type { ChannelKind } from "../model/table.js";
 import type { DocumentChange, DocumentState, DraftEntry } from "../journal/journal.js";
@@ -58,8 +58,9 @@ function routed(changes: readonly DocumentChange[]): Routed {
 export function routeRow(change: RowChange, kept: KeptPair, context: RouteContext): Routed {
   if (change.identity === null) return routeUnkept(change, context);
   if (change.op === "delete") return routeDelete(change.identity, kept.own, context);
-  const values = knownValues(change, kept, context);
-  return routeValues({ change, identity: change.identity, values, kept, copied: false }, context);
+  const { identity, whole } = change;
+  const values = whole === undefined ? knownValues(change, kept, context) : undefined;
+  return routeValues({ change, identity, values, whole, kept, copied: false }, context);
 }
 
 export interface CopiedRow {
@@ -77,7 +78,8 @@ export function routeCopied(
   const kept = { own, previous: undefined };
   const change = { op: own === undefined ? "insert" : "update", leaf: row.leaf } as const;
   const copied = own === undefined || !isWaiting(own);
-  return routeValues({ change, identity: row.identity, values: row.values, kept, copied }, context);
+  const { identity, values } = row;
+  return routeValues({ change, identity, values, whole: undefined, kept, copied }, context);
 }
 
 /** Values of the stream are still missing (a parked document knows all of its own). */
@@ -104,10 +106,12 @@ export function routeDelete(
 interface Row {
   readonly change: { readonly op: RowChange["op"]; readonly leaf?: string | undefined } & Pick<
     Partial<RowChange>,
-    "previous"
+    "previous" | "values"
   >;
   readonly identity: string;
-  readonly values: Values;
+  /** Undefined: those of the change, which is whole. */
+  readonly values: Values | undefined;
+  readonly whole: WholeRow | undefined;
   readonly kept: KeptPair;
   /** It says nothing new to `events`. */
   readonly copied: boolean;
@@ -119,20 +123,30 @@ function routeValues(row: Row, context: RouteContext): Routed {
     const message = `rule ${context.rule.name} does not fit ${context.relation} as it is now`;
     return park(row, new AppError("PIPELINE_RULE_UNBOUND", message), context);
   }
-  if (!bound.isComplete(row.values)) {
+  if (row.whole === undefined && !bound.isComplete(valuesOf(row))) {
     if (context.canCopy) return wait(row, bound, context);
     const message = `rule ${context.rule.name}: a row of ${context.relation} lacks a value`;
     return park(row, new AppError("PIPELINE_VALUE_UNKNOWN", message), context);
   }
   let output: RuleOutput;
   try {
-    output = bound.evaluate(row.values);
+    output = evaluated(row, bound);
     assertKinds(output.channels, context);
   } catch (error) {
     if (error instanceof AppError) return park(row, error, context);
     throw error;
   }
   return show(row, output, context);
+}
+
+function valuesOf({ values, change }: Row): Values {
+  return must(values ?? change.values, "the values of a row");
+}
+
+function evaluated(row: Row, bound: BoundRule): RuleOutput {
+  const { evaluateWhole } = bound;
+  if (row.whole === undefined || evaluateWhole === undefined) return bound.evaluate(valuesOf(row));
+  return evaluateWhole(row.whole);
 }
 
 function show(row: Row, output: RuleOutput, context: RouteContext): Routed {
@@ -175,7 +189,7 @@ function asState(row: Row, state: DocumentState, context: RouteContext): Routed 
 
 /** The values wait for the copy. What is shown stays, unless the row now has another identity. */
 function wait(row: Row, bound: BoundRule, context: RouteContext): Routed {
-  const pending = bound.packPending(row.values);
+  const pending = bound.packPending(valuesOf(row));
   const routed = unmapped(row, { pending, parked: undefined, keeps: true }, context);
   return { ...routed, waits: true };
 }
@@ -183,7 +197,7 @@ function wait(row: Row, bound: BoundRule, context: RouteContext): Routed {
 function park(row: Row, error: AppError, context: RouteContext): Routed {
   const { position, at, bound, rule } = context;
   const parked: Parked = { code: error.code, message: error.message, position, at };
-  const pending = bound?.packPending(row.values) ?? "";
+  const pending = bound?.packPending(valuesOf(row)) ?? "";
   const keeps = rule.onError === "keep";
   return { ...unmapped(row, { pending, parked, keeps }, context), parked: error.code };
 }

@@ -2,7 +2,7 @@
 import { AppError, InvariantError } from "../base/errors.js";
 import { formAt } from "../model/any-form.js";
 import { ABSENT } from "../model/change.js";
-import type { Relation, Values } from "../model/change.js";
+import type { Relation, Values, WholeRow } from "../model/change.js";
 import { BODY_BYTES_MAX } from "../model/limits.js";
 import type { Column } from "../model/table.js";
 import { runExpression, type ChannelRouter } from "./channel-router.js";
@@ -37,6 +37,7 @@ export class TableRule implements BoundRule {
   readonly #memory: ValueMemory;
   /** Place of each key column among the outputs. */
   readonly #keyPlaces: readonly number[];
+  readonly evaluateWhole: ((row: WholeRow) => RuleOutput<Uint8Array>) | undefined;
 
   constructor(rule: Rule, relation: Relation, parts: BoundParts) {
     this.rule = rule;
@@ -51,9 +52,10 @@ export class TableRule implements BoundRule {
     this.#keyPlaces = parts.key.map((name) =>
       parts.outputs.findIndex((output) => output.column.name === name),
     );
+    this.evaluateWhole = this.#wholly();
   }
 
-  evaluate(values: Values): RuleOutput {
+  evaluate(values: Values): RuleOutput<string> {
     const { where, route } = this.#parts;
     let made: Row | undefined;
     const row = (): Row => (made ??= this.#parts.environment.row(values));
@@ -61,12 +63,12 @@ export class TableRule implements BoundRule {
     const forms = this.#forms(values, passes, row);
     const body = joined(forms);
     // No text takes more than three bytes per character.
-    if (body.length * 3 > BODY_BYTES_MAX) this.#checkSize(body);
+    if (body.length * 3 > BODY_BYTES_MAX) this.#checkSize(Buffer.byteLength(body));
     return {
       passes,
       channels: passes ? route(values, row) : NO_CHANNELS,
       body,
-      key: this.#keyOf(forms, passes),
+      key: this.#keyOf(forms, this.#keyPlaces, passes),
       hidden: this.#memory.hide(values, forms),
     };
   }
@@ -85,6 +87,37 @@ export class TableRule implements BoundRule {
 
   unpackPending(pending: string): (string | undefined)[] {
     return this.#memory.unpackPending(pending);
+  }
+
+  /** Only what expressions and the key read becomes text. */
+  #wholly(): ((row: WholeRow) => RuleOutput<Uint8Array>) | undefined {
+    const { outputs, where, route, inputs } = this.#parts;
+    const sources = outputs.map((output) => (isVerbatim(output) ? output.source : undefined));
+    if (!sources.every((source) => source !== undefined) || this.#memory.hidesAny) return undefined;
+    const { columns } = this.relation;
+    const keySources = this.#keyPlaces.map((place) => sources[place] ?? -1);
+    const read = new Set([
+      ...inputs.map((name) => columns.findIndex((column) => column.name === name)),
+      ...keySources,
+    ]);
+    const texts = [...read].filter((column) => column >= 0);
+    return (whole) => {
+      const values = new Array<string | undefined>(columns.length);
+      for (const column of texts) values[column] = whole.form(column);
+      let made: Row | undefined;
+      const row = (): Row => (made ??= this.#parts.environment.row(values));
+      const passes = where === undefined || this.#passes(where, row());
+      const memory = roomFor(whole.bytesMax);
+      const size = whole.writeForms(sources, memory, 0);
+      if (size > BODY_BYTES_MAX) this.#checkSize(size);
+      return {
+        passes,
+        channels: passes ? route(values, row) : NO_CHANNELS,
+        body: memory.subarray(0, size),
+        key: this.#keyOf(values, keySources, passes),
+        hidden: this.#memory.nothing,
+      };
+    };
   }
 
   #passes(where: BoundExpression, row: Row): boolean {
@@ -139,12 +172,12 @@ export class TableRule implements BoundRule {
   }
 
   /** A NULL in a key would make rows that no store can find again. */
-  #keyOf(forms: readonly string[], passes: boolean): string {
+  #keyOf(forms: Values, places: readonly number[], passes: boolean): string {
     let key = "";
-    for (const place of this.#keyPlaces) {
-      const form = forms[place] ?? "null";
+    for (let at = 0; at < places.length; at += 1) {
+      const form = forms[places[at] ?? -1] ?? "null";
       if (form === "null" && passes && this.rule.kind === "state") {
-        throw this.#failed(`the key column ${this.columns[place]?.name ?? ""} is null`);
+        throw this.#failed(`the key column ${this.key[at] ?? ""} is null`);
       }
       key += key === "" ? form : `,${form}`;
     }
@@ -158,8 +191,7 @@ export class TableRule implements BoundRule {
     });
   }
 
-  #checkSize(body: string): void {
-    const bytes = Buffer.byteLength(body);
+  #checkSize(bytes: number): void {
     if (bytes <= BODY_BYTES_MAX) return;
     const { name } = this.rule;
     const message = `rule ${name}: the output of a document of ${this.relation.name} takes ${bytes} bytes`;
@@ -174,6 +206,18 @@ function holdsIdentity(relation: Relation, { key, outputs }: BoundParts): boolea
     if (key.includes(output.column.name)) held.add(relation.columns[output.source]?.name);
   }
   return relation.identity.length > 0 && relation.identity.every((column) => held.has(column));
+}
+
+function isVerbatim(output: OutputColumn): output is CopiedColumn {
+  return output.kind === "copied" && output.path === undefined && output.cast === undefined;
+}
+
+/** Bodies that are made as bytes: one at a time. */
+let memory = Buffer.allocUnsafeSlow(64 * 1024);
+
+function roomFor(bytes: number): Buffer {
+  if (memory.length < bytes) memory = Buffer.allocUnsafeSlow(bytes);
+  return memory;
 }
 
 /** With commas: faster than `join` for the few values of a row. */

@@ -29,7 +29,8 @@ export class ValueMemory {
   /** Columns of the body whose forms are casts of the value. */
   readonly #casts: readonly CastPlace[];
   readonly #stamp: string;
-  readonly #nothing: string;
+  /** The text of a document that hides nothing. */
+  readonly nothing: string;
 
   constructor(relation: Relation, outputs: readonly OutputColumn[], inputs: readonly string[]) {
     this.#names = relation.columns.map((column) => column.name);
@@ -48,7 +49,12 @@ export class ValueMemory {
       hidden: this.#hidden,
       casts: this.#casts.map(({ at, cast }) => [at, cast.declared]),
     });
-    this.#nothing = `["${this.#stamp}",[]]`;
+    this.nothing = `["${this.#stamp}",[]]`;
+  }
+
+  /** Whether there are values that the output does not hold as they are. */
+  get hidesAny(): boolean {
+    return this.#hidden.length + this.#casts.length > 0;
   }
 
   isComplete(values: Values): boolean {
@@ -62,9 +68,7 @@ export class ValueMemory {
     for (let place = 0; place < this.needed.length; place += 1) {
       if (values[this.needed[place] ?? 0] === ABSENT) (absent ??= []).push(place);
     }
-    if (absent === undefined && this.#hidden.length + this.#casts.length === 0) {
-      return this.#nothing;
-    }
+    if (absent === undefined && !this.hidesAny) return this.nothing;
     let text = `["${this.#stamp}",[${absent?.join(",") ?? ""}]`;
     for (const index of this.#hidden) text += `,${values[index] || "null"}`;
     for (const { at, source, cast } of this.#casts) {

@@ -2,7 +2,7 @@
  * What the rest of the system sees of rules. compile.ts makes a `Rule` of its YAML; `bind` ties it to a
  * relation as the source describes it now; route.ts turns one change into what the journal keeps and sends.
  */
-import type { Relation } from "../model/change.js";
+import type { Relation, WholeRow } from "../model/change.js";
 import type { Problem } from "../model/problem.js";
 import type { ChannelKind, Column } from "../model/table.js";
 
@@ -38,7 +38,9 @@ export interface BoundRule {
   /** The key holds every identity column verbatim: no two documents of the relation ever share a key, at any time. */
   readonly keyHoldsIdentity: boolean;
   /** Evaluates the rule over complete input values. Throws AppError RULE_EVALUATION_FAILED, RULE_TOO_MANY_CHANNELS, RULE_CHANNEL_INVALID, RULE_BODY_TOO_LARGE. */
-  evaluate(values: readonly (string | undefined)[]): RuleOutput;
+  evaluate(values: readonly (string | undefined)[]): RuleOutput<string>;
+  /** The same, where the output holds columns as they are and nothing is hidden; the body is then valid until the next evaluation. */
+  readonly evaluateWhole: ((row: WholeRow) => RuleOutput<Uint8Array>) | undefined;
   /**
    * The change's values with what they leave out taken from the kept document; undefined stays where it is
    * needed by the rule but known by nobody.
@@ -57,12 +59,13 @@ export interface KeptValues {
   readonly hidden: string;
 }
 
-export interface RuleOutput {
+export interface RuleOutput<Body extends Uint8Array | string = Uint8Array | string> {
   /** Passed `where`. Body and key are made also when it did not: the document is kept. */
   readonly passes: boolean;
   /** Without doubles, in the order the rule gave; empty when `where` failed. */
   readonly channels: readonly string[];
-  readonly body: string;
+  /** As text or as its UTF-8 bytes. */
+  readonly body: Body;
   readonly key: string;
   readonly hidden: string;
 }

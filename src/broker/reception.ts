@@ -3,7 +3,7 @@ import type { Random } from "../base/clock.js";
 import type { BrokerContext } from "./broker-context.js";
 import { Session } from "./session.js";
 import type { SessionSocket, SocketListener } from "./session-socket.js";
-import type { Upgrade } from "./transports/http-door.js";
+import type { Upgrade, UpgradeAnswer } from "./transports/http-door.js";
 import { WebSocketUpgrades } from "./transports/websocket.js";
 
 /** A client that came to a full server comes back after this and up to twice this. */
@@ -34,19 +34,23 @@ export class Reception {
     this.#stopped = true;
   }
 
-  /** In how many seconds to come back, where it is refused before it is upgraded. */
-  take(upgrade: Upgrade): number | undefined {
+  /** Makes a session of it where there is room; a browser is let in to be told that there is none. */
+  take(upgrade: Upgrade): UpgradeAnswer {
     const { request, stream, head, isBrowser } = upgrade;
     const isFull = this.#stopped || this.#isFull(() => request.socket.remoteAddress ?? "");
-    if (isFull && !isBrowser) return Math.ceil(FULL_RETRY_MS / 1_000);
+    if (isFull && !isBrowser) return { retryInS: Math.ceil(FULL_RETRY_MS / 1_000) };
+    const { unknown, limits } = this.#context;
+    if (!isFull && unknown.size >= limits.unknownMax) return "later";
     this.#upgrades.upgrade(request, stream, head, (socket) => this.open(socket));
-    return undefined;
+    return "taken";
   }
 
   /** A connection that is open. Where there is no room for it, it is told so and closed. */
   open(socket: SessionSocket): SocketListener {
     const { sessions, metrics, wheel, limits } = this.#context;
-    const isFull = this.#stopped || this.#isFull(() => socket.remote);
+    const { unknown } = this.#context;
+    const hasStrangers = unknown.size >= limits.unknownMax;
+    const isFull = this.#stopped || hasStrangers || this.#isFull(() => socket.remote);
     this.#count += 1;
     const name = Math.floor(this.#random.next() * 2 ** 32).toString(36);
     const session = new Session(this.#context, `${this.#count.toString(36)}-${name}`, socket);
@@ -58,7 +62,7 @@ export class Reception {
       return session;
     }
     sessions.add(session);
-    this.#context.unknown.add(session);
+    unknown.add(session);
     metrics.sessions(sessions.size);
     wheel.schedule(session, limits.helloMs);
     return this.#countsAddresses ? this.#counted(session, socket.remote) : session;
@@ -97,10 +101,7 @@ export class Reception {
   #isFull(remote: () => string): boolean {
     const { sessions, limits } = this.#context;
     if (sessions.size >= limits.sessionsMax) return true;
-    if (this.#countsAddresses) {
-      const count = this.#byAddress.get(remote()) ?? 0;
-      if (count >= limits.sessionsPerAddressMax) return true;
-    }
-    return this.#context.unknown.size >= limits.unknownMax;
+    if (!this.#countsAddresses) return false;
+    return (this.#byAddress.get(remote()) ?? 0) >= limits.sessionsPerAddressMax;
   }
 }

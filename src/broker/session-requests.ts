@@ -20,6 +20,7 @@ import { PROTOCOL_VERSION } from "../protocol/frames.js";
 import { ATTACH_CHANNELS_MAX, HISTORY_LIMIT_MAX, UNTIL_WAITING_MAX } from "../protocol/limits.js";
 import { protocolError } from "../protocol/protocol-error.js";
 import { covers } from "./auth/grant.js";
+import type { Grant } from "./auth/grant.js";
 import type { BrokerContext } from "./broker-context.js";
 import { HistoryDesk } from "./history-desk.js";
 import { RateLimit } from "./rate-limit.js";
@@ -73,15 +74,25 @@ export class SessionRequests {
     }
   }
 
-  async #hello(frame: HelloFrame): Promise<void> {
-    const session = this.#session;
-    const { clock, limits, log, reader, wheel, freshness } = this.#context;
-    session.step("hello");
+  #hello(frame: HelloFrame): Promise<void> | undefined {
+    this.#session.step("hello");
     if (frame.v !== PROTOCOL_VERSION) {
       const message = `hello: version ${frame.v} is not spoken, ${PROTOCOL_VERSION} is`;
       throw protocolError("PROTOCOL_VERSION", message);
     }
-    const grant = await this.#context.authenticator.verify(frame.token);
+    const grant = this.#context.authenticator.verify(frame.token);
+    if (grant instanceof Promise) {
+      return grant.then((verified) => {
+        this.#welcome(verified, frame.client);
+      });
+    }
+    this.#welcome(grant, frame.client);
+    return undefined;
+  }
+
+  #welcome(grant: Grant, client: string | undefined): void {
+    const session = this.#session;
+    const { clock, limits, log, reader, wheel, freshness } = this.#context;
     if (session.phase !== "verifying") return;
     if (grant.channels.length === 0) {
       const hint = { close: closeCodes.FORBIDDEN };
@@ -110,8 +121,11 @@ export class SessionRequests {
     wheel.schedule(session, Math.min(limits.heartbeatMs, (expiresAt ?? Infinity) - clock.now()));
     log.debug("session.opened", {
       session: session.id,
-      remote: session.socket.remote,
-      client: frame.client,
+      /** Asked of the kernel, so only where somebody reads it. */
+      get remote() {
+        return session.socket.remote;
+      },
+      client,
       subject,
     });
   }

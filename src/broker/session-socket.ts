@@ -10,7 +10,7 @@ export interface SessionSocket {
   readonly takenBytes: number;
   /** In order. Ignored once the socket is closing. */
   send(messages: readonly WireMessage[]): void;
-  /** What is sent until `release` leaves in one write. */
+  /** What is sent until `release`, or until it is closed, leaves in one write; it counts as waiting. */
   hold(): void;
   release(): void;
   /** Asks for a sign of life below the protocol. */

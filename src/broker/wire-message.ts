@@ -21,6 +21,11 @@ export class WireMessage {
   }
 }
 
+/** Several as one: each holds whole lines. */
+export function joined(messages: readonly WireMessage[]): WireMessage {
+  return new WireMessage(concatBytes(messages.map(({ payload }) => payload)));
+}
+
 export function textMessage(lines: string): WireMessage {
   return new WireMessage(encoder.encode(lines));
 }

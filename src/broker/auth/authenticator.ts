@@ -46,18 +46,18 @@ export interface JwtOptions {
 }
 
 export interface Authenticator {
-  /** Throws AUTH_REQUIRED, AUTH_TOKEN_INVALID or AUTH_TOKEN_EXPIRED. */
-  verify(token: string | undefined): Promise<Grant>;
+  /** Throws, or rejects with, AUTH_REQUIRED, AUTH_TOKEN_INVALID or AUTH_TOKEN_EXPIRED. A promise only where it takes time. */
+  verify(token: string | undefined): Grant | Promise<Grant>;
 }
 
 /** Without options everybody is let in; throws AUTH_SECRET_WEAK for keys that are no protection. */
 export function createAuthenticator(options: AuthOptions | undefined, clock: Clock): Authenticator {
-  if (options === undefined) return { verify: () => Promise.resolve(openGrant) };
+  if (options === undefined) return { verify: () => openGrant };
   const keys = (options.keys ?? []).map(hashKey);
   const { jwt } = options;
   const verifyJwt = jwt === undefined ? undefined : jwtVerifier(jwt, clock);
   return {
-    verify: async (token) => {
+    verify: (token) => {
       if (token === undefined) throw new AppError("AUTH_REQUIRED", "hello: it holds no token");
       const found = findKey(keys, token);
       if (found !== undefined) return found;

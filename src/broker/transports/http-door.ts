@@ -1,6 +1,6 @@
 /**
  * The HTTP server in front of the sessions: deadlines and bounds of the HTTP layer, the health paths that
- * are handed in, and which upgrades are let through. A storm of upgrades is worked off in slices.
+ * are handed in, and which upgrades are let through, one after the other (upgrade-line.ts).
  */
 import { createServer } from "node:http";
 import type { IncomingMessage, RequestListener, Server } from "node:http";
@@ -9,19 +9,13 @@ import type { Duplex } from "node:stream";
 import type { Clock } from "../../base/clock.js";
 import { AppError, errorText } from "../../base/errors.js";
 import { SUBPROTOCOL } from "../../protocol/frames.js";
-import { turnOfLoop } from "../slots.js";
+import { UpgradeLine } from "./upgrade-line.js";
 
 const HEADERS_MS_MAX = 5_000;
 const REQUEST_MS_MAX = 10_000;
 /** The two above are checked this often. */
 const CHECK_MS = 2_000;
 const HEADER_BYTES_MAX = 8 * 1024;
-
-/** The event loop is held no longer by upgrades. */
-const SLICE_MS = 5;
-
-/** Upgrades in line; beyond it they are refused at once. */
-const LINE_MAX = 10_000;
 
 /** Connections that the kernel may hold until we come to them; what comes beyond tries again after a second or more. */
 const BACKLOG = 4_096;
@@ -41,8 +35,7 @@ export interface DoorOptions {
   readonly onRefused: (reason: string) => void;
   /** Something of ours is wrong. */
   readonly onFailed: (error: unknown) => void;
-  /** Takes an upgrade, or returns in how many seconds to come back (answered by 503). */
-  readonly onUpgrade: (upgrade: Upgrade) => number | undefined;
+  readonly onUpgrade: (upgrade: Upgrade) => UpgradeAnswer;
 }
 
 export interface Upgrade {
@@ -53,14 +46,27 @@ export interface Upgrade {
   readonly isBrowser: boolean;
 }
 
+/** `later`: no room for it now, soon perhaps. Otherwise refused, with the seconds after which to come back (503). */
+export type UpgradeAnswer = "taken" | "later" | { readonly retryInS: number };
+
+/** Asked of a client for whom there was no room in time. */
+const LATER_RETRY_S = 5;
+
 export class HttpDoor {
   readonly #options: DoorOptions;
   readonly #server: Server;
-  #line: Upgrade[] = [];
-  #isWorking = false;
+  readonly #line: UpgradeLine<Upgrade>;
 
   constructor(options: DoorOptions) {
     this.#options = options;
+    this.#line = new UpgradeLine({
+      clock: options.clock,
+      take: (upgrade) => this.#take(upgrade),
+      refuse: ({ stream }) => {
+        this.#refuse(stream, "503 Service Unavailable", "line", LATER_RETRY_S);
+      },
+      onFailed: options.onFailed,
+    });
     this.#server = createServer(
       {
         headersTimeout: HEADERS_MS_MAX,
@@ -72,6 +78,9 @@ export class HttpDoor {
       options.onRequest,
     );
     this.#server.maxConnections = options.connectionsMax;
+    this.#server.on("connection", () => {
+      this.#line.accepted();
+    });
     this.#server.on("upgrade", (request: IncomingMessage, stream: Duplex, head: Buffer) => {
       this.#enter(request, stream, head);
     });
@@ -106,8 +115,7 @@ export class HttpDoor {
 
   /** Cuts what is left of plain HTTP. */
   destroy(): void {
-    for (const { stream } of this.#line) stream.destroy();
-    this.#line = [];
+    for (const { stream } of this.#line.clear()) stream.destroy();
     this.#server.closeAllConnections();
   }
 
@@ -119,36 +127,15 @@ export class HttpDoor {
       this.#refuse(stream, refusal.status, refusal.reason);
       return;
     }
-    if (this.#line.length >= LINE_MAX) {
-      this.#refuse(stream, "503 Service Unavailable", "line", 5);
-      return;
-    }
-    this.#line.push({ request, stream, head, isBrowser: request.headers.origin !== undefined });
-    if (this.#isWorking) return;
-    this.#isWorking = true;
-    this.#work().catch(this.#options.onFailed);
+    this.#line.add({ request, stream, head, isBrowser: request.headers.origin !== undefined });
   }
 
-  async #work(): Promise<void> {
-    const { clock } = this.#options;
-    while (this.#line.length > 0) {
-      const until = clock.monotonic() + SLICE_MS;
-      const taken = this.#line;
-      this.#line = [];
-      let at = 0;
-      for (; at < taken.length && clock.monotonic() < until; at++) this.#takeOne(taken[at]);
-      this.#line = [...taken.slice(at), ...this.#line];
-      await turnOfLoop();
-    }
-    this.#isWorking = false;
-  }
-
-  #takeOne(upgrade: Upgrade | undefined): void {
-    if (upgrade === undefined || upgrade.stream.destroyed) return;
-    const retryInS = this.#options.onUpgrade(upgrade);
-    if (retryInS !== undefined) {
-      this.#refuse(upgrade.stream, "503 Service Unavailable", "full", retryInS);
-    }
+  #take(upgrade: Upgrade): "taken" | "later" {
+    if (upgrade.stream.destroyed) return "taken";
+    const answer = this.#options.onUpgrade(upgrade);
+    if (typeof answer === "string") return answer;
+    this.#refuse(upgrade.stream, "503 Service Unavailable", "full", answer.retryInS);
+    return "taken";
   }
 
   #refusal(request: IncomingMessage): { status: string; reason: string } | undefined {

@@ -5,6 +5,7 @@ import type { Socket } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
 import { SUBPROTOCOL } from "../../protocol/frames.js";
 import type { SessionSocket, SocketListener } from "../session-socket.js";
+import { joined } from "../wire-message.js";
 import type { WireMessage } from "../wire-message.js";
 import { frameText } from "./preframed.js";
 
@@ -14,6 +15,9 @@ const CHUNKS_MAX = 256;
 
 /** How long a peer may take to answer our close. */
 const CLOSE_MS = 5_000;
+
+/** What is held back leaves as one message up to here: copying costs less than a frame and a buffer for each. */
+const JOIN_BYTES_MAX = 8 * 1024;
 
 export interface WebSocketOptions {
   /** The library refuses larger ones with 1009; the session refuses smaller ones with a reason. */
@@ -59,6 +63,8 @@ class WsSocket implements SessionSocket {
   readonly #webSocket: Ws;
   readonly #socket: Socket;
   readonly #preframed: boolean;
+  #held: WireMessage[] | undefined;
+  #heldBytes = 0;
 
   constructor(webSocket: WebSocket, socket: Socket, preframed: boolean) {
     this.#webSocket = webSocket;
@@ -71,7 +77,7 @@ class WsSocket implements SessionSocket {
   }
 
   get waitingBytes(): number {
-    return this.#webSocket.bufferedAmount;
+    return this.#webSocket.bufferedAmount + this.#heldBytes;
   }
 
   get takenBytes(): number {
@@ -79,6 +85,13 @@ class WsSocket implements SessionSocket {
   }
 
   send(messages: readonly WireMessage[]): void {
+    if (this.#held !== undefined) {
+      for (const message of messages) {
+        this.#held.push(message);
+        this.#heldBytes += message.bytes;
+      }
+      return;
+    }
     if (this.#webSocket.readyState !== WebSocket.OPEN) return;
     const many = messages.length > 1;
     if (many) this.#socket.cork();
@@ -92,11 +105,16 @@ class WsSocket implements SessionSocket {
   }
 
   hold(): void {
-    this.#socket.cork();
+    this.#held ??= [];
   }
 
   release(): void {
-    this.#socket.uncork();
+    const held = this.#held;
+    if (held === undefined) return;
+    const isSmall = held.length > 1 && this.#heldBytes <= JOIN_BYTES_MAX;
+    this.#held = undefined;
+    this.#heldBytes = 0;
+    this.send(isSmall ? [joined(held)] : held);
   }
 
   ping(): void {
@@ -112,6 +130,7 @@ class WsSocket implements SessionSocket {
   }
 
   close(code: number, reason: string): void {
+    this.release();
     // A paused socket would not read the peer's close.
     this.#webSocket.resume();
     this.#webSocket.close(code, reason);

@@ -185,7 +185,7 @@ export const serviceErrors = {
   AUTH_REQUIRED: entry(
     "reject",
     "The client gave no token, and the server wants one.",
-    "Put an API key or a JWT into `hello.token`.",
+    "Give the client a `token`: an API key or a JWT (`hello.token` on the wire).",
     4501,
   ),
   AUTH_TOKEN_INVALID: entry(

@@ -9,7 +9,7 @@ export interface AppErrorDetail {
   /** Facts that are safe to log: never a password, a token or a row. */
   readonly context?: Readonly<Record<string, string | number | boolean | undefined>>;
   /** What to do now, when it is more exact than the catalogue's cure (SQL, a line of pg_hba.conf …). */
-  readonly cure?: string;
+  readonly cure?: string | undefined;
   readonly cause?: unknown;
 }
 
@@ -21,7 +21,7 @@ export class AppError extends Error {
 
   /** `message` says what was being done, to which object and what was found. */
   constructor(code: ErrorCode, message: string, detail: AppErrorDetail = {}) {
-    super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    super(message, detail);
     this.code = code;
     this.context = detail.context ?? {};
     this.cure = detail.cure;

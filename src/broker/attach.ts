@@ -1,5 +1,6 @@
 /** Tells a client what follows for channels that it attached, or that must begin again (rules 8 to 11). */
 import type { AttachedChannel } from "../protocol/frames.js";
+import { errorFrame } from "./error-frame.js";
 import { decideAttach, restart } from "./attach-decision.js";
 import type { AttachDecision } from "./attach-decision.js";
 import type { Attachment } from "./attachment.js";
@@ -34,7 +35,7 @@ export async function decideNew(session: Session, context: BrokerContext): Promi
   for (const [id, { told, refused }] of answers) {
     const code = "BROKER_CHANNEL_KIND";
     const message = "attach: now and last are for channels of kind events";
-    if (refused.length > 0) session.sendFrame({ t: "error", code, message, id, channels: refused });
+    if (refused.length > 0) session.sendFrame(errorFrame({ code, message, id, channels: refused }));
     if (told.length > 0) session.sendFrame({ t: "attached", id, channels: told });
   }
 }

@@ -4,6 +4,7 @@ import type { ErrorCode } from "../base/error-catalogue.js";
 import type { HistoryFrame } from "../protocol/frames.js";
 import { HISTORY_BYTES_MAX } from "../protocol/limits.js";
 import { concatBytes, encodeGroups } from "../protocol/wire-entries.js";
+import { errorFrame } from "./error-frame.js";
 import { covers } from "./auth/grant.js";
 import type { BrokerContext } from "./broker-context.js";
 import { RateLimit } from "./rate-limit.js";
@@ -102,12 +103,13 @@ export class HistoryDesk {
   }
 
   #refuse(frame: HistoryFrame, code: ErrorCode, found: string, retryInMs?: number): void {
-    this.#session.sendFrame({
-      t: "error",
-      code,
-      message: `history: ${found}`,
-      id: frame.id,
-      ...(retryInMs === undefined ? {} : { retryInMs }),
-    });
+    this.#session.sendFrame(
+      errorFrame({
+        code,
+        message: `history: ${found}`,
+        id: frame.id,
+        ...(retryInMs === undefined ? {} : { retryInMs }),
+      }),
+    );
   }
 }

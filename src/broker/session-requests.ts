@@ -19,6 +19,7 @@ import type {
 import { PROTOCOL_VERSION } from "../protocol/frames.js";
 import { ATTACH_CHANNELS_MAX, HISTORY_LIMIT_MAX, UNTIL_WAITING_MAX } from "../protocol/limits.js";
 import { protocolError } from "../protocol/protocol-error.js";
+import { errorFrame } from "./error-frame.js";
 import { covers } from "./auth/grant.js";
 import type { Grant } from "./auth/grant.js";
 import type { BrokerContext } from "./broker-context.js";
@@ -137,7 +138,7 @@ export class SessionRequests {
       session.grant = grant;
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      session.sendFrame({ t: "error", code: error.code, message: error.message });
+      session.sendFrame(errorFrame({ code: error.code, message: error.message }));
       return;
     }
     const { expiresAt } = session.grant;
@@ -255,9 +256,9 @@ export class SessionRequests {
     refusal: { code: ErrorCode; message: string; id?: number; retryInMs?: number },
     channels?: readonly string[],
   ): void {
-    if (channels === undefined) this.#session.sendFrame({ t: "error", ...refusal });
+    if (channels === undefined) this.#session.sendFrame(errorFrame(refusal));
     else if (channels.length > 0) {
-      this.#session.sendFrame({ t: "error", ...refusal, channels });
+      this.#session.sendFrame(errorFrame({ ...refusal, channels }));
     }
   }
 }

@@ -9,7 +9,8 @@ import type { ErrorCode } from "../base/error-catalogue.js";
 import type { LogNumber } from "../journal/journal.js";
 import { closeCodes } from "../protocol/close-codes.js";
 import { encodeServerFrame } from "../protocol/codec.js";
-import type { ErrorFrame, ServerFrame } from "../protocol/frames.js";
+import type { ServerFrame } from "../protocol/frames.js";
+import { errorFrame } from "./error-frame.js";
 import { openGrant } from "./auth/grant.js";
 import type { Grant } from "./auth/grant.js";
 import type { Attachment } from "./attachment.js";
@@ -257,7 +258,7 @@ export class Session implements Watched, SocketListener {
     const retry = retryInMs === undefined ? {} : { retryInMs };
     const entry: { readonly close?: number } = errorCatalogue[code];
     this.#closeCode = hint.close ?? entry.close ?? closeCodes.INTERNAL;
-    const frame: ErrorFrame = { t: "error", code, message, ...retry };
+    const frame = errorFrame({ code, message, ...retry });
     this.send([textMessage(encodeServerFrame(frame))], 0, 0);
     this.#leave();
     this.step("closing");

@@ -3,6 +3,7 @@
  * UNTIL_WAITING_MAX for each session.
  */
 import type { LogNumber, Notice, SourceNotice } from "../journal/journal.js";
+import { errorFrame } from "./error-frame.js";
 import type { Session } from "./session.js";
 
 export interface Waiter {
@@ -75,7 +76,7 @@ export class UntilDesk {
 
 function refuse({ session, id, source }: Waiter): void {
   const message = `until: ${source} began a new history`;
-  session.sendFrame({ t: "error", code: "BROKER_POSITION_LOST", message, id });
+  session.sendFrame(errorFrame({ code: "BROKER_POSITION_LOST", message, id }));
 }
 
 function answerTo(waiter: Waiter, at: SourceNotice): "passed" | "lost" | "waits" {

@@ -107,29 +107,14 @@ function joined(
   state: AttachmentState,
   event: Extract<AttachmentEvent, { name: "page" | "moved" }>,
 ): AttachmentState {
-  if (state.name !== "loading" && state.name !== "collecting" && state.name !== "ready")
-    return state;
-  if (event.name === "page" && state.name !== "loading") {
-    return broken("CLIENT_FRAME_INVALID", `a page came for a channel that is ${state.name}`);
+  if (!("serial" in state)) return state;
+  const { name, epoch, from, to } = event;
+  const isHole = from !== state.serial || (state.epoch !== 0 && epoch !== state.epoch);
+  if (isHole || to < from || (name === "page" && state.name !== "loading")) {
+    const code = isHole ? "CLIENT_SERIAL_HOLE" : "CLIENT_FRAME_INVALID";
+    const found = `${name} from ${from} to ${to} of epoch ${epoch}`;
+    const message = `${found} came at ${state.serial} of epoch ${state.epoch}, ${state.name}`;
+    return { name: "broken", cause: { code, message } };
   }
-  if (event.from !== state.serial) {
-    return broken(
-      "CLIENT_SERIAL_HOLE",
-      `the store holds serial ${state.serial}, what came goes on from ${event.from}`,
-    );
-  }
-  if (state.epoch !== 0 && event.epoch !== state.epoch) {
-    return broken(
-      "CLIENT_SERIAL_HOLE",
-      `the channel had epoch ${state.epoch}, what came has ${event.epoch}`,
-    );
-  }
-  if (event.to < event.from) {
-    return broken("CLIENT_FRAME_INVALID", `serials went back from ${event.from} to ${event.to}`);
-  }
-  return { ...state, epoch: event.epoch, serial: event.to, replace: undefined };
-}
-
-function broken(code: string, message: string): AttachmentState {
-  return { name: "broken", cause: { code, message } };
+  return { ...state, epoch, serial: to, replace: undefined };
 }

@@ -5,12 +5,12 @@
  */
 import { type Clock, type Random, systemClock, systemRandom } from "../base/clock.js";
 import { type Log, silentLog } from "../base/log.js";
-import type { ChannelChoice } from "./follower.js";
+import type { ChannelChoice } from "./channel-choice.js";
 import { Listeners } from "./listeners.js";
 import { type SocketClass, socketClass } from "./socket.js";
 import { type ConnectionStatus, connectionStatus } from "./status.js";
 import type { Store } from "./stores/store.js";
-import { StoreSync, type Sync, type SyncOptions, type SyncParts } from "./sync.js";
+import { StoreSync, type Sync, type SyncOptions } from "./sync.js";
 import type { TokenSource } from "./token-keeper.js";
 import { Wire } from "./wire.js";
 
@@ -44,36 +44,34 @@ export function changecast(options: CastOptions): Cast {
 }
 
 export class WireCast implements Cast {
-  /** For subscription.ts and history.ts, not for apps: `Cast` does not show it. */
-  readonly parts: SyncParts;
-  readonly #wire: Wire;
+  /** For the other entry points, not for apps: `Cast` does not show it. */
+  readonly wire: Wire;
   readonly #listeners: Listeners<{ status: ConnectionStatus }>;
   #closed: Promise<void> | undefined;
 
   constructor(options: CastOptions) {
     const { url, token, clock = systemClock, random = systemRandom, log = silentLog } = options;
     const type = socketClass(options.WebSocket);
-    this.#wire = new Wire({ url, token, socketClass: type, clock, random, log });
-    this.parts = { wire: this.#wire, clock, random, log, open: new Set() };
+    this.wire = new Wire({ url, token, socketClass: type, clock, random, log });
     this.#listeners = new Listeners(log);
-    this.#wire.watch(() => {
+    this.wire.watch(() => {
       this.#listeners.tell("status", this.status);
     });
   }
 
   get status(): ConnectionStatus {
-    return connectionStatus(this.#wire.state);
+    return connectionStatus(this.wire.state);
   }
 
   sync(store: Store, channels: readonly ChannelChoice[], options: SyncOptions = {}): Sync {
-    const sync = new StoreSync(store, channels, options, this.parts);
+    const sync = new StoreSync(store, channels, options, this.wire);
     sync.start();
-    this.parts.open.add(sync);
+    this.wire.open.add(sync);
     return sync;
   }
 
   reconnect(): void {
-    this.#wire.reconnect();
+    this.wire.reconnect();
   }
 
   onStatus(listener: (status: ConnectionStatus) => void): () => void {
@@ -86,7 +84,7 @@ export class WireCast implements Cast {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.parts.open].map((one) => one.stop()));
-    this.#wire.close();
+    await Promise.all([...this.wire.open].map((one) => one.stop()));
+    this.wire.close();
   }
 }

@@ -3,14 +3,12 @@
  * what was received before, and puts whole units in line for the sink (PROTOCOL.md, rules 12–17).
  */
 import { AppError } from "../base/errors.js";
-import type { Log } from "../base/log.js";
+import type { Place } from "../model/place.js";
 import type { TableSchema } from "../model/table.js";
 import type { ChangesFrame, CommitFrame, PageFrame } from "../protocol/frames.js";
-import { type AttachmentEvent, nextAttachment } from "./attachment-state.js";
-import type { Attacher } from "./attacher.js";
+import type { AttachmentEvent } from "./attachment-state.js";
 import type { FeedChannel } from "./feed-channel.js";
-import type { FeedSink, FeedUnit } from "./feed-sink.js";
-import type { JobQueue } from "./job-queue.js";
+import type { FeedParts, FeedUnit } from "./feed-sink.js";
 import type { ChannelStep, EntryBatch } from "./stores/store.js";
 
 /** Goes aside at once when memory is full: the oldest, so that most of a unit a little too large stays. */
@@ -19,23 +17,15 @@ const ASIDE_BYTES = 2 * 1024 * 1024;
 /** A page of a loading channel is about 256 KiB; a server that sends this much without closing it is broken. */
 const PAGE_BYTES_MAX = 32 * 1024 * 1024;
 
-export interface CollectorParts {
-  readonly sink: FeedSink;
-  readonly queue: JobQueue;
-  readonly attacher: Attacher;
-  readonly channels: ReadonlyMap<string, FeedChannel>;
-  readonly log: Log;
-  /** A unit took effect. */
-  readonly applied: () => void;
-}
+type Steps = Map<FeedChannel, ChannelStep>;
 
 export class Collector {
-  readonly #parts: CollectorParts;
+  readonly #feed: FeedParts;
   #schemas: TableSchema[] = [];
   #bytes = 0;
 
-  constructor(parts: CollectorParts) {
-    this.#parts = parts;
+  constructor(feed: FeedParts) {
+    this.#feed = feed;
   }
 
   /** Forgets what was collected of a channel. */
@@ -43,7 +33,7 @@ export class Collector {
     this.#bytes -= channel.bytes;
     const { isStaged, name } = channel;
     channel.forget();
-    const { queue, sink } = this.#parts;
+    const { queue, sink } = this.#feed;
     if (isStaged) queue.push(0, () => sink.unstage([name]));
   }
 
@@ -53,12 +43,12 @@ export class Collector {
   }
 
   schema(schema: TableSchema): void {
-    if (this.#parts.channels.size > 0) this.#schemas.push(schema);
+    if (this.#feed.channels.size > 0) this.#schemas.push(schema);
   }
 
   /** `length` is about what the frame takes in memory. */
   changes(frame: ChangesFrame, schema: TableSchema, length: number): void {
-    const channel = this.#parts.channels.get(frame.channel);
+    const channel = this.#feed.channels.get(frame.channel);
     if (channel === undefined || !channel.collects) return;
     const { base, entries } = frame;
     channel.collect({ channel: frame.channel, schema, base, entries }, length);
@@ -66,30 +56,26 @@ export class Collector {
     if (channel.state.name === "loading") {
       if (channel.bytes > PAGE_BYTES_MAX)
         throw new AppError("CLIENT_FRAME_INVALID", "a page has no end");
-    } else if (this.#bytes > this.#parts.sink.collectBytesMax) {
+    } else if (this.#bytes > this.#feed.sink.collectBytesMax) {
       this.#overflow();
     }
   }
 
-  page(frame: PageFrame, run: string): void {
-    const channel = this.#parts.channels.get(frame.channel);
-    if (channel === undefined) return;
-    const { epoch, from, to } = frame;
-    const step = this.#step(channel, { name: "page", epoch, from, to }, frame.log, run);
-    if (step !== undefined) this.#hand("page", frame.log, new Map([[channel, step]]));
+  page({ channel: name, epoch, from, to, log }: PageFrame): void {
+    const steps: Steps = new Map();
+    this.#step(steps, name, { name: "page", epoch, from, to }, log);
+    this.#hand("page", log, steps);
   }
 
-  commit(frame: CommitFrame, run: string): void {
-    const steps = new Map<FeedChannel, ChannelStep>();
+  commit(frame: CommitFrame): void {
+    const { at } = frame;
+    const steps: Steps = new Map();
     for (const [name, epoch, from, to] of frame.moved) {
-      const channel = this.#parts.channels.get(name);
-      if (channel === undefined) continue;
-      const step = this.#step(channel, { name: "moved", epoch, from, to }, frame.at, run);
-      if (step !== undefined) steps.set(channel, step);
+      this.#step(steps, name, { name: "moved", epoch, from, to }, at);
     }
     let isNews = false;
     for (const name of frame.ready ?? []) {
-      const channel = this.#parts.channels.get(name);
+      const channel = this.#feed.channels.get(name);
       if (channel === undefined) continue;
       const before = channel.state;
       channel.move({ name: "readied" });
@@ -97,88 +83,90 @@ export class Collector {
       isNews = true;
       const { epoch, serial } = channel.state;
       const step = steps.get(channel);
-      if (step !== undefined) steps.set(channel, { ...step, ready: true });
-      else if (!channel.held.ready) {
-        const place = { epoch, serial, log: frame.at, run };
-        steps.set(channel, { channel: name, place, ready: true });
-      }
+      if (step === undefined && channel.held.ready) continue;
+      const place = this.#place(epoch, serial, at);
+      steps.set(channel, { channel: name, place, ...step, ready: true });
     }
-    if (steps.size > 0) this.#hand("commit", frame.at, steps);
+    this.#hand("commit", at, steps);
     if (isNews) {
-      this.#parts.queue.push(0, async () => {
-        this.#parts.sink.moved();
+      this.#feed.queue.push(0, async () => {
+        this.#feed.sink.moved();
       });
     }
   }
 
-  /** What the frame makes of a channel; undefined where it means nothing or does not join on. */
+  /** What the frame makes of a channel; nothing where it means nothing or does not join on. */
   #step(
-    channel: FeedChannel,
+    steps: Steps,
+    name: string,
     event: Extract<AttachmentEvent, { name: "page" | "moved" }>,
     log: number,
-    run: string,
-  ): ChannelStep | undefined {
+  ): void {
+    const channel = this.#feed.channels.get(name);
+    if (channel === undefined) return;
     const before = channel.state;
-    const after = nextAttachment(before, event);
-    if (after === before) return undefined;
     channel.move(event);
-    if (after.name === "broken") {
-      this.#parts.log.warn("client.channel.broken", { channel: channel.name, ...after.cause });
+    if (channel.state === before) return;
+    if (channel.state.name === "broken") {
       this.drop(channel);
-      this.#parts.attacher.later(channel, 0);
-      this.#parts.sink.moved();
-      return undefined;
+      this.#feed.attacher.later(channel, 0);
+      this.#feed.sink.moved();
+      return;
     }
     const replace = "replace" in before ? before.replace : undefined;
-    return {
-      channel: channel.name,
-      place: { epoch: event.epoch, serial: event.to, log, run },
+    steps.set(channel, {
+      channel: name,
+      place: this.#place(event.epoch, event.to, log),
       ready: channel.isReady,
       // Nothing is held of a channel that is new here: nothing to replace.
-      ...(replace === undefined || !channel.hasContent ? {} : { replace }),
-      ...(replace === "after" ? { replaceAfter: event.from } : {}),
-      ...(channel.isStaged ? { staged: true } : {}),
-    };
+      replace: channel.hasContent ? replace : undefined,
+      replaceAfter: event.from,
+      staged: channel.isStaged,
+    });
   }
 
-  #hand(kind: FeedUnit["kind"], at: number, steps: ReadonlyMap<FeedChannel, ChannelStep>): void {
-    const parts = new Map<FeedChannel, readonly EntryBatch[]>();
+  #place(epoch: number, serial: number, log: number): Place {
+    return { epoch, serial, log, run: this.#feed.wire.session?.run ?? "" };
+  }
+
+  #hand(kind: FeedUnit["kind"], at: number, steps: Steps): void {
+    if (steps.size === 0) return;
     let bytes = 0;
-    for (const channel of steps.keys()) {
-      parts.set(channel, channel.batches);
+    const parts = [...steps].map(([channel, step]) => {
+      const { batches } = channel;
       bytes += channel.bytes;
-      this.#bytes -= channel.bytes;
       channel.handed(kind);
-    }
+      return { channel, step, batches };
+    });
+    this.#bytes -= bytes;
     const schemas = this.#schemas;
     this.#schemas = [];
-    this.#parts.queue.push(bytes, async () => {
+    this.#feed.queue.push(bytes, async () => {
       // A channel that this side refused meanwhile must not move past what it refused.
-      const kept = [...steps].filter(([channel]) => !channel.isRefusedHere);
-      const batches = kept.flatMap(([channel]) => parts.get(channel) ?? []);
-      const channels = kept.map(([, step]) => step);
-      await this.#parts.sink.take({ kind, at, schemas, batches, channels });
-      this.#parts.applied();
-      for (const [channel, { channel: name, place, ready }] of kept) {
-        if (!channel.isRefusedHere) channel.applied({ channel: name, place, ready });
+      const kept = parts.filter(({ channel }) => channel.refusal === undefined);
+      const batches = kept.flatMap((part) => part.batches);
+      const channels = kept.map(({ step }) => step);
+      await this.#feed.sink.take({ kind, at, schemas, batches, channels });
+      this.#feed.applied();
+      for (const { channel, step } of kept) {
+        if (channel.refusal === undefined) channel.applied(step);
       }
-      if (kind === "page") this.#parts.sink.moved();
+      if (kind === "page") this.#feed.sink.moved();
     });
   }
 
   /** Too much for memory: aside with it, or, without a place for that, page by page from here. */
   #overflow(): void {
-    const full = [...this.#parts.channels.values()].filter(
+    const full = [...this.#feed.channels.values()].filter(
       ({ state, bytes }) => state.name !== "loading" && bytes > 0,
     );
-    const { stage } = this.#parts.sink;
-    if (stage === undefined) {
+    const { sink, queue } = this.#feed;
+    if (sink.stage === undefined) {
       for (const channel of full) {
         this.drop(channel);
         channel.goPaged();
       }
-      this.#parts.log.info("client.unit.paged", { channels: full.length });
-      this.#parts.attacher.soon();
+      this.#feed.attacher.soon();
       return;
     }
     const batches: EntryBatch[] = [];
@@ -189,6 +177,6 @@ export class Collector {
       bytes += oldest.bytes;
     }
     this.#bytes -= bytes;
-    this.#parts.queue.push(bytes, () => stage(batches));
+    queue.push(bytes, async () => sink.stage?.(batches));
   }
 }

@@ -5,8 +5,8 @@
  *        want            tokenGiven          opened             welcomed
  *   idle ────▶ fetching ───────────▶ opening ───────▶ greeting ──────────▶ live ──┐ stable: attempt = 0
  *    ▲            ▲ │ ▲                 │                 │                 │ │ ◀─┘ goaway: leave later
- *    │ rest       │ │ └──────────────── │ ─── leave ───── │ ─────────────── │ ┘
- *    │            │ │ tokenFailed       │ lost            │ lost            │ lost
+ *    │ rest       │ │ └──────────────── │ ─── timeUp ──── │ ─────────────── │ ┘
+ *    │            │ │ lost              │ lost            │ lost            │ lost
  *    │timeUp, woke│ ▼                   ▼                 ▼                 ▼
  *    │    , retry └─────────────────── waiting ◀──────── may come back ─────┤
  *    │                                                                      │ may not
@@ -16,7 +16,6 @@
  *   close: every state ──▶ closed, which nothing leaves
  */
 import { backoffDelayMs } from "../base/backoff.js";
-import { unreachable } from "../base/assert.js";
 import { mayReconnect } from "../protocol/close-codes.js";
 
 /** Rule 22: 0.5 s doubling to 20 s, each delay a random share of it. */
@@ -30,7 +29,7 @@ export interface Cause {
   readonly code: string;
   readonly message: string;
   /** What to do, where it is more exact than the code tells. */
-  readonly cure?: string;
+  readonly cure?: string | undefined;
 }
 
 export type ConnectionState =
@@ -53,9 +52,9 @@ export type ConnectionEvent =
   | { readonly name: "want" }
   | { readonly name: "rest" }
   | { readonly name: "tokenGiven"; readonly token: string | undefined }
-  | { readonly name: "tokenFailed"; readonly cause: Cause; readonly jitter: number }
   | { readonly name: "opened" }
   | { readonly name: "welcomed" }
+  /** The session, the socket, or the token on the way to it. */
   | {
       readonly name: "lost";
       /** Close code; 1006 where there was none. */
@@ -67,7 +66,7 @@ export type ConnectionEvent =
     }
   | { readonly name: "stable" }
   | { readonly name: "goaway"; readonly leaveInMs: number }
-  | { readonly name: "leave" }
+  /** The state's `delayMs` or `leaveInMs` is over. */
   | { readonly name: "timeUp" }
   | { readonly name: "wentOffline" }
   | { readonly name: "wentOnline" }
@@ -78,88 +77,67 @@ export type ConnectionEvent =
 
 export const IDLE: ConnectionState = { name: "idle" };
 
+const START: ConnectionState = { name: "fetching", attempt: 0 };
+
 /** The state after the event; the same object where the event means nothing in it. */
 export function nextConnection(state: ConnectionState, event: ConnectionEvent): ConnectionState {
-  if (state.name === "closed") return state;
-  if (event.name === "close") return { name: "closed" };
-  if (event.name === "rest") return state.name === "idle" ? state : IDLE;
-  switch (state.name) {
-    case "idle":
-      return event.name === "want" ? { name: "fetching", attempt: 0 } : state;
-    case "fetching":
-      return nextFetching(state, event);
-    case "opening":
-      if (event.name !== "opened") return nextTrying(state, event);
-      return { name: "greeting", attempt: state.attempt, token: state.token };
-    case "greeting":
-      if (event.name !== "welcomed") return nextTrying(state, event);
-      return { name: "live", attempt: state.attempt, leaveInMs: undefined };
-    case "live":
-      return nextLive(state, event);
-    case "waiting":
-      if (event.name === "wentOffline") return offline();
-      if (event.name === "retry" || event.name === "wentOnline")
-        return { name: "fetching", attempt: 0 };
-      return event.name === "timeUp" || event.name === "woke"
-        ? { name: "fetching", attempt: state.attempt }
-        : state;
-    case "offline":
-      return event.name === "wentOnline" || event.name === "timeUp" || event.name === "retry"
-        ? { name: "fetching", attempt: 0 }
-        : state;
-    case "refused":
-      return event.name === "retry" ? { name: "fetching", attempt: 0 } : state;
-    default:
-      return unreachable(state);
-  }
-}
-
-function nextFetching(
-  state: Extract<ConnectionState, { name: "fetching" }>,
-  event: ConnectionEvent,
-): ConnectionState {
-  if (event.name === "wentOffline") return offline();
-  if (event.name === "tokenGiven") {
-    return { name: "opening", attempt: state.attempt, token: event.token };
-  }
-  return event.name === "tokenFailed"
-    ? waiting(state.attempt, event.cause, 0, event.jitter)
-    : state;
-}
-
-/** What ends every state that has a socket. */
-function nextTrying<State extends ConnectionState & { readonly attempt: number }>(
-  state: State,
-  event: ConnectionEvent,
-): ConnectionState {
-  if (event.name === "wentOffline") return offline();
-  if (event.name !== "lost") return state;
-  if (!mayReconnect(event.code)) return { name: "refused", cause: event.cause };
-  return waiting(state.attempt, event.cause, event.retryInMs, event.jitter);
-}
-
-function nextLive(
-  state: Extract<ConnectionState, { name: "live" }>,
-  event: ConnectionEvent,
-): ConnectionState {
+  const { name } = state;
   switch (event.name) {
-    case "stable":
-      return state.attempt === 0 ? state : { ...state, attempt: 0 };
-    case "goaway":
-      return { ...state, leaveInMs: event.leaveInMs };
-    case "leave":
-      return state.leaveInMs === undefined ? state : { name: "fetching", attempt: 0 };
+    case "close":
+      return name === "closed" ? state : { name: "closed" };
+    case "rest":
+      return name === "idle" || name === "closed" ? state : IDLE;
+    case "want":
+      return name === "idle" ? START : state;
+    case "retry":
+      return name === "waiting" || name === "offline" || name === "refused" ? START : state;
+    case "wentOnline":
+      return name === "waiting" || name === "offline" ? START : state;
+    case "timeUp":
+      if (name === "waiting") return { name: "fetching", attempt: state.attempt };
+      return name === "offline" || (name === "live" && state.leaveInMs !== undefined)
+        ? START
+        : state;
+    case "woke":
+      return name === "waiting" ? { name: "fetching", attempt: state.attempt } : state;
     default:
-      return nextTrying(state, event);
+      return "attempt" in state ? nextTrying(state, event) : state;
+  }
+}
+
+/** What a state does that has a connection, or is on its way to one. */
+function nextTrying(
+  state: Extract<ConnectionState, { attempt: number }>,
+  event: ConnectionEvent,
+): ConnectionState {
+  const { name, attempt } = state;
+  switch (event.name) {
+    case "wentOffline":
+      return { name: "offline", delayMs: OFFLINE_RETRY_MS };
+    case "tokenGiven":
+      return name === "fetching" ? { name: "opening", attempt, token: event.token } : state;
+    case "opened":
+      return name === "opening" ? { ...state, name: "greeting" } : state;
+    case "welcomed":
+      return name === "greeting" ? { name: "live", attempt, leaveInMs: undefined } : state;
+    case "lost":
+      if (name === "waiting") return state;
+      if (!mayReconnect(event.code)) return { name: "refused", cause: event.cause };
+      return waiting(attempt, event);
+    case "stable":
+      return name === "live" && attempt > 0 ? { ...state, attempt: 0 } : state;
+    case "goaway":
+      return name === "live" ? { ...state, leaveInMs: event.leaveInMs } : state;
+    default:
+      return state;
   }
 }
 
 /** The attempt counts from the first failure on; a hint of the server comes on top of the share. */
-function waiting(attempt: number, cause: Cause, hintMs: number, jitter: number): ConnectionState {
-  const delayMs = hintMs + backoffDelayMs(BACKOFF, attempt, { next: () => jitter });
+function waiting(
+  attempt: number,
+  { retryInMs, cause, jitter }: Extract<ConnectionEvent, { name: "lost" }>,
+): ConnectionState {
+  const delayMs = retryInMs + backoffDelayMs(BACKOFF, attempt, { next: () => jitter });
   return { name: "waiting", attempt: attempt + 1, delayMs, cause };
-}
-
-function offline(): ConnectionState {
-  return { name: "offline", delayMs: OFFLINE_RETRY_MS };
 }

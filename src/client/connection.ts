@@ -2,27 +2,28 @@
  * The shell of connection-state.ts: opens sockets, asks for tokens, keeps timers, watches for silence. Hands
  * the server's frames on and knows no channels.
  */
-import { assert } from "../base/assert.js";
 import type { Clock, Random } from "../base/clock.js";
 import { errorText } from "../base/errors.js";
 import type { Log } from "../base/log.js";
-import { closeCodes } from "../protocol/close-codes.js";
+import { LASTING_FROM } from "../protocol/close-codes.js";
 import { encodeClientFrame, parseServerMessage } from "../protocol/client-codec.js";
 import {
   type ClientFrame,
+  type ErrorFrame,
   PROTOCOL_VERSION,
   type ServerFrame,
   SUBPROTOCOL,
   type WelcomeFrame,
 } from "../protocol/frames.js";
 import {
+  type Cause,
   type ConnectionEvent,
   type ConnectionState,
   IDLE,
   nextConnection,
 } from "./connection-state.js";
-import { closeReason, openSocket, type Socket, type SocketClass } from "./socket.js";
-import { TokenKeeper, type TokenSource } from "./token-keeper.js";
+import { openSocket, type Socket, type SocketClass, type SocketEvent } from "./socket.js";
+import { RETRY_MS, TokenKeeper, type TokenSource } from "./token-keeper.js";
 
 /** A socket that does not open in this time goes nowhere; mobile networks take seconds. */
 const OPEN_MS = 15_000;
@@ -32,6 +33,10 @@ const WELCOME_MS = 10_000;
 const STABLE_MS = 30_000;
 /** After waking up, a live server answers a ping in this time. */
 const PROBE_MS = 5_000;
+/** A hint above this is not believed: a server that is wrong once must not silence clients for a day. */
+const HINT_MS_MAX = 10 * 60_000;
+/** Whatever the server says: below it, looking would be all that this side does. */
+const HEARTBEAT_MS_MIN = 10;
 const CLIENT_NAME = "@changecast/client";
 /** What browsers call a close without a close frame. */
 const NO_CLOSE_FRAME = 1006;
@@ -52,23 +57,24 @@ export interface ConnectionHooks {
   received(frames: readonly ServerFrame[], length: number): void;
   /** The session that `welcomed` told of is over. */
   cut(): void;
-  moved(state: ConnectionState): void;
+  moved(): void;
 }
 
 export class Connection {
+  /** Changed by `dispatch` alone. */
+  state: ConnectionState = IDLE;
+  isPaused = false;
   readonly #options: ConnectionOptions;
   readonly #hooks: ConnectionHooks;
   readonly #tokens: TokenKeeper;
-  #state: ConnectionState = IDLE;
   #socket: Socket | undefined;
-  #paused = false;
   /** Timers and waits of the present state. */
   readonly #cancels = new Set<() => void>();
   #heardAt = 0;
   /** Counted, for two may come in one instant. */
   #heard = 0;
   #sentAt = 0;
-  #lastError: { readonly code: string; readonly message: string } | undefined;
+  #lastError: Partial<ErrorFrame> = {};
 
   constructor(options: ConnectionOptions, hooks: ConnectionHooks) {
     this.#options = options;
@@ -76,51 +82,41 @@ export class Connection {
     this.#tokens = new TokenKeeper(options.token, options.clock);
   }
 
-  get state(): ConnectionState {
-    return this.#state;
-  }
-
-  get isPaused(): boolean {
-    return this.#paused;
-  }
-
   dispatch(event: ConnectionEvent): void {
-    const before = this.#state;
+    const before = this.state;
     const after = nextConnection(before, event);
     if (after === before) return;
-    this.#state = after;
+    this.state = after;
     if (after.name !== before.name) {
       for (const cancel of this.#cancels) cancel();
       this.#cancels.clear();
       if (after.name !== "greeting" && after.name !== "live") this.#dropSocket();
       if (before.name === "live") this.#hooks.cut();
-      this.#options.log.debug("client.connection.moved", { from: before.name, to: after.name });
     }
     // A hook may have dispatched: then what it led to has been entered already.
-    if (this.#state !== after) return;
-    this.#enter(after, before);
-    if (this.#state === after) this.#hooks.moved(after);
+    if (this.state !== after) return;
+    this.#enter(after);
+    if (this.state === after) this.#hooks.moved();
   }
 
-  /** Frames of one message. Only while live. */
-  send(frames: readonly ClientFrame[]): void {
-    if (this.#socket === undefined || frames.length === 0) return;
+  send(frame: ClientFrame): void {
     this.#sentAt = this.#options.clock.monotonic();
-    this.#socket.send(frames.map(encodeClientFrame).join("\n"));
+    this.#socket?.send(encodeClientFrame(frame));
   }
 
   /** Stops reading, if the socket can. Answers whether it could. */
   pause(): boolean {
-    if (this.#paused) return true;
-    if (this.#socket?.pause === undefined) return false;
-    this.#paused = true;
-    this.#socket.pause();
-    return true;
+    const socket = this.#socket;
+    if (!this.isPaused && socket?.pause !== undefined) {
+      this.isPaused = true;
+      socket.pause();
+    }
+    return this.isPaused;
   }
 
   resume(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
+    if (!this.isPaused) return;
+    this.isPaused = false;
     this.#heardAt = this.#options.clock.monotonic();
     this.#socket?.resume?.();
   }
@@ -137,130 +133,93 @@ export class Connection {
   }
 
   #probe(): void {
-    if (this.#state.name !== "live" || this.#paused) return;
+    if (this.state.name !== "live" || this.isPaused) return;
     const heard = this.#heard;
-    this.send([{ t: "ping" }]);
+    this.send({ t: "ping" });
     this.#after(PROBE_MS, () => {
-      if (this.#heard === heard) this.lose("CLIENT_SILENT", "the server did not answer a ping");
+      if (this.#heard === heard) this.#silent(PROBE_MS, "no answer came");
     });
   }
 
-  #enter(state: ConnectionState, before: ConnectionState): void {
-    switch (state.name) {
-      case "fetching":
-        this.#fetchToken();
-        return;
-      case "opening":
-        this.#open();
-        return;
-      case "greeting":
-        this.#greet(state.token);
-        return;
-      case "live":
-        if (before.name !== "live") this.#goLive();
-        if (state.leaveInMs !== undefined) {
-          this.#after(state.leaveInMs, () => {
-            this.dispatch({ name: "leave" });
-          });
-        }
-        return;
-      case "waiting":
-      case "offline":
-        this.#after(state.delayMs, () => {
-          this.dispatch({ name: "timeUp" });
-        });
-        return;
-      case "idle":
-      case "refused":
-      case "closed":
-        return;
-    }
+  #enter(state: ConnectionState): void {
+    if (state.name === "fetching") this.#fetchToken();
+    else if (state.name === "opening") this.#open();
+    else if (state.name === "greeting") this.#greet(state.token);
+    else if (state.name === "live") {
+      if (state.leaveInMs !== undefined) this.#dispatchAfter(state.leaveInMs, "timeUp");
+    } else if ("delayMs" in state) this.#dispatchAfter(state.delayMs, "timeUp");
   }
 
   #fetchToken(): void {
-    this.#cancels.add(
-      this.#tokens.fetch(
-        (token) => {
-          this.dispatch({ name: "tokenGiven", token });
-        },
-        (error) => {
-          const cause = {
-            code: "CLIENT_TOKEN_FAILED",
-            message: `asking for a token: ${errorText(error)}`,
-          };
-          this.dispatch({ name: "tokenFailed", cause, jitter: this.#options.random.next() });
-        },
-      ),
+    const { state } = this;
+    this.#tokens.fetch().then(
+      (token) => {
+        if (this.state === state) this.dispatch({ name: "tokenGiven", token });
+      },
+      (error: unknown) => {
+        if (this.state !== state) return;
+        this.lose("CLIENT_TOKEN_FAILED", `asking for a token: ${errorText(error)}`);
+      },
     );
   }
 
   #open(): void {
     let socket: Socket;
-    this.#lastError = undefined;
+    this.#lastError = {};
     try {
       socket = openSocket(this.#options.socketClass, this.#options.url, SUBPROTOCOL);
     } catch (error) {
       // A malformed address: trying again would never mend it.
-      const cause = {
-        code: "CLIENT_REFUSED",
-        message: `opening ${this.#options.url}: ${errorText(error)}`,
-      };
-      this.#lost(closeCodes.PROTOCOL_ERROR, 0, cause);
+      const message = `opening ${this.#options.url}: ${errorText(error)}`;
+      this.#lost(LASTING_FROM, 0, { code: "CLIENT_REFUSED", message });
       return;
     }
     this.#socket = socket;
-    const isOurs = (): boolean => this.#socket === socket;
-    socket.addEventListener("open", () => {
-      if (isOurs()) this.dispatch({ name: "opened" });
+    const on = (name: string, run: (event: SocketEvent) => void): void => {
+      socket.addEventListener(name, (event) => {
+        if (this.#socket === socket) run(event);
+      });
+    };
+    on("open", () => {
+      this.dispatch({ name: "opened" });
     });
-    socket.addEventListener("message", ({ data }) => {
-      if (isOurs()) this.#onMessage(data);
+    on("message", ({ data }) => {
+      this.#onMessage(data);
     });
-    socket.addEventListener("close", ({ code, reason }) => {
-      if (isOurs()) this.#onClose(code, reason);
+    on("close", ({ code }) => {
+      this.#onClose(code ?? NO_CLOSE_FRAME);
     });
     // A close always follows, and says more.
-    socket.addEventListener("error", () => undefined);
-    this.#after(OPEN_MS, () => {
-      this.lose("CLIENT_SILENT", `the socket did not open within ${OPEN_MS} ms`);
-    });
+    on("error", () => undefined);
+    this.#silentAfter(OPEN_MS, "the socket did not open");
   }
 
   #greet(token: string | undefined): void {
-    const hello = { t: "hello", v: PROTOCOL_VERSION, client: CLIENT_NAME } as const;
-    this.send([token === undefined ? hello : { ...hello, token }]);
-    this.#after(WELCOME_MS, () => {
-      this.lose("CLIENT_SILENT", `no welcome came within ${WELCOME_MS} ms`);
-    });
-  }
-
-  #goLive(): void {
-    this.#after(STABLE_MS, () => {
-      this.dispatch({ name: "stable" });
-    });
+    this.send({ t: "hello", v: PROTOCOL_VERSION, client: CLIENT_NAME, token });
+    this.#silentAfter(WELCOME_MS, "no welcome came");
   }
 
   #welcome(frame: WelcomeFrame): void {
-    if (this.#state.name !== "greeting") return;
-    this.#paused = false;
+    if (this.state.name !== "greeting") return;
+    this.isPaused = false;
     this.dispatch({ name: "welcomed" });
-    this.#watchSilence(frame.heartbeatMs);
+    this.#dispatchAfter(STABLE_MS, "stable");
+    this.#watchSilence(Math.max(frame.heartbeatMs, HEARTBEAT_MS_MIN));
     this.#keepToken(frame.expiresAt);
     this.#hooks.welcomed(frame);
   }
 
   /** Rule 6, both ways. A paused socket hears nothing by our own will. */
   #watchSilence(heartbeatMs: number): void {
-    assert(heartbeatMs > 0, "a heartbeat needs a period");
     const { clock } = this.#options;
     let wall = clock.now();
     const look = (): void => {
       const now = clock.monotonic();
-      if (!this.#paused && now - this.#heardAt > 2 * heartbeatMs) {
-        this.lose("CLIENT_SILENT", `the server was silent for ${2 * heartbeatMs} ms`);
+      if (!this.isPaused && now - this.#heardAt > 2 * heartbeatMs) {
+        this.#silent(2 * heartbeatMs, "nothing came");
         return;
       }
-      if (now - this.#sentAt >= heartbeatMs) this.send([{ t: "ping" }]);
+      if (now - this.#sentAt >= heartbeatMs) this.send({ t: "ping" });
       // The machine slept, and not every clock counts that: or somebody set the clock, which costs a ping.
       if (clock.now() - wall > heartbeatMs) this.#probe();
       wall = clock.now();
@@ -270,11 +229,23 @@ export class Connection {
   }
 
   #keepToken(expiresAt: number | undefined): void {
-    this.#cancels.add(
-      this.#tokens.renew(expiresAt, (token) => {
-        this.send([{ t: "token", token }]);
-      }),
-    );
+    const delayMs = this.#tokens.renewInMs(expiresAt);
+    if (delayMs !== undefined) this.#renewAfter(delayMs);
+  }
+
+  /** Tried again after a failure until the server ends the session, which is the bound. */
+  #renewAfter(delayMs: number): void {
+    const socket = this.#socket;
+    this.#after(delayMs, () => {
+      this.#tokens.fetch().then(
+        (token) => {
+          if (token !== undefined && this.#socket === socket) this.send({ t: "token", token });
+        },
+        () => {
+          if (this.#socket === socket) this.#renewAfter(RETRY_MS);
+        },
+      );
+    });
   }
 
   #onMessage(data: unknown): void {
@@ -284,9 +255,8 @@ export class Connection {
       if (typeof data !== "string") throw new Error("a binary message came");
       const frames = parseServerMessage(data);
       for (const frame of frames) this.#notice(frame);
-      if (this.#state.name === "live") this.#hooks.received(frames, data.length);
+      if (this.state.name === "live") this.#hooks.received(frames, data.length);
     } catch (error) {
-      this.#options.log.warn("client.frame.refused", { error: errorText(error) });
       this.lose("CLIENT_FRAME_INVALID", errorText(error));
     }
   }
@@ -298,20 +268,22 @@ export class Connection {
     else if (frame.t === "error" && frame.id === undefined && frame.channels === undefined) {
       this.#lastError = frame;
     } else if (frame.t === "goaway") {
-      const leaveInMs = Math.floor(this.#options.random.next() * frame.reconnectWithinMs);
+      const leaveInMs = this.#options.random.next() * frame.reconnectWithinMs;
       this.dispatch({ name: "goaway", leaveInMs });
     }
   }
 
-  #onClose(code: number, reason: string): void {
-    const told = closeReason(reason);
-    this.#lost(code, told.retryInMs, {
-      code: told.code ?? this.#lastError?.code ?? `CLOSE_${code}`,
-      message: this.#lastError?.message ?? `the connection was closed (${code})`,
+  /** The close reason says nothing that the `error` frame before it has not said. */
+  #onClose(closeCode: number): void {
+    const { code = `CLOSE_${closeCode}`, message, cure, retryInMs = 0 } = this.#lastError;
+    this.#lost(closeCode, Math.min(retryInMs, HINT_MS_MAX), {
+      code,
+      message: message ?? "the connection was closed",
+      cure,
     });
   }
 
-  #lost(code: number, retryInMs: number, cause: { code: string; message: string }): void {
+  #lost(code: number, retryInMs: number, cause: Cause): void {
     const jitter = this.#options.random.next();
     this.dispatch({ name: "lost", code, retryInMs, cause, jitter });
   }
@@ -319,12 +291,29 @@ export class Connection {
   #dropSocket(): void {
     const socket = this.#socket;
     this.#socket = undefined;
-    this.#paused = false;
+    this.isPaused = false;
     // A paused socket would never see the other side's close.
     socket?.resume?.();
     socket?.close(1000);
   }
 
+  #silentAfter(delayMs: number, found: string): void {
+    this.#after(delayMs, () => {
+      this.#silent(delayMs, found);
+    });
+  }
+
+  #silent(ms: number, found: string): void {
+    this.lose("CLIENT_SILENT", `${found} within ${ms} ms`);
+  }
+
+  #dispatchAfter(delayMs: number, name: "stable" | "timeUp"): void {
+    this.#after(delayMs, () => {
+      this.dispatch({ name });
+    });
+  }
+
+  /** Unless the state is left before. */
   #after(delayMs: number, run: () => void): void {
     const cancel = this.#options.clock.after(delayMs, () => {
       this.#cancels.delete(cancel);

@@ -10,128 +10,97 @@ import {
 import type { Cause } from "./connection-state.js";
 import type { EntryBatch, KeptChannel } from "./stores/store.js";
 
+/** Fields are for others to read; its own methods write them. */
 export class FeedChannel {
   readonly name: string;
+  /** Applied. */
+  held: KeptChannel;
+  /** Received. */
+  state: AttachmentState = DETACHED;
+  /** Received, not perhaps applied: its content was whole once. */
+  isReady: boolean;
+  isStaged = false;
   /** Received since the last page or commit, and not put aside. */
   batches: EntryBatch[] = [];
   bytes = 0;
   serverStatus: ChannelStatus = { state: "ready" };
   /** Set while a ready channel does not follow. */
   staleSince: number | undefined;
+  /** Failures since the last unit that took effect. */
+  attempt = 0;
+  /** Entries that took effect while loading. */
+  done = 0;
+  /** Why this side will not keep it, which outlives the session. */
+  refusal: Cause | undefined;
   readonly #from: AttachFrom;
   /** Bytes of each batch. */
   #sizes: number[] = [];
-  #held: KeptChannel;
-  #state: AttachmentState = DETACHED;
-  #staged = false;
   #handed = false;
-  #ready: boolean;
-  #attempt = 0;
-  #done = 0;
   #pending = 0;
   #cancelRetry: (() => void) | undefined;
-  /** A refusal of this side outlives the session. */
-  #refusal: Cause | undefined;
 
   constructor(held: KeptChannel, from: AttachFrom) {
     this.name = held.channel;
-    this.#held = held;
+    this.held = held;
+    this.isReady = held.ready;
     this.#from = from;
-    this.#ready = held.ready;
-  }
-
-  get held(): KeptChannel {
-    return this.#held;
-  }
-
-  get state(): AttachmentState {
-    return this.#state;
-  }
-
-  /** Received, not perhaps applied: its content was whole once. */
-  get isReady(): boolean {
-    return this.#ready;
-  }
-
-  get isStaged(): boolean {
-    return this.#staged;
-  }
-
-  /** Failures since the last unit that took effect. */
-  get attempt(): number {
-    return this.#attempt;
-  }
-
-  /** Entries that took effect while loading. */
-  get done(): number {
-    return this.#done;
   }
 
   get hasPlace(): boolean {
-    return this.#held.ready || this.#held.place.serial > 0;
+    return this.held.ready || this.held.place.serial > 0;
   }
 
   /** Applied, or on its way to be. */
   get hasContent(): boolean {
-    return this.#handed || this.#held.place.serial > 0;
+    return this.#handed || this.held.place.serial > 0;
   }
 
   get isOnWire(): boolean {
-    return "id" in this.#state;
+    return "id" in this.state;
   }
 
   /** Entries that come now are to be kept. */
   get collects(): boolean {
-    const { name } = this.#state;
-    return name === "loading" || name === "collecting" || name === "ready";
-  }
-
-  /** This side will not keep it. */
-  get isRefusedHere(): boolean {
-    return this.#refusal !== undefined;
+    return "serial" in this.state;
   }
 
   get isDue(): boolean {
-    if (this.#cancelRetry !== undefined || this.#refusal !== undefined) return false;
-    return this.#state.name === "detached" || this.#state.name === "broken";
+    const { name } = this.state;
+    return this.#cancelRetry === undefined && (name === "detached" || name === "broken");
   }
 
-  offer(): AttachChannel {
-    const from = this.hasPlace ? this.#held.place : this.#from;
-    return this.#isPaged
-      ? { channel: this.name, from, loading: true }
-      : { channel: this.name, from };
-  }
-
-  sent(id: number): void {
-    const held = this.hasPlace ? this.#held.place.serial : 0;
+  /** In the attach with this id, as returned. */
+  sent(id: number): AttachChannel {
+    const { place, ready } = this.held;
     // What made it ready may have been lost on its way to the store: then it is loaded again.
-    this.#ready = this.#held.ready;
-    this.move({ name: "sent", id, paged: this.#isPaged, held });
-    this.#done = 0;
+    this.isReady = ready;
+    this.move({ name: "sent", id, paged: !ready, held: place.serial });
+    this.done = 0;
+    const from = this.hasPlace ? place : this.#from;
+    return { channel: this.name, from, loading: ready ? undefined : true };
   }
 
   move(event: AttachmentEvent): void {
-    this.#state = nextAttachment(this.#state, event);
-    if (this.#state.name === "ready") {
-      this.#ready = true;
+    this.state = nextAttachment(this.state, event);
+    if (this.state.name === "ready") {
+      this.isReady = true;
       this.staleSince = undefined;
-    } else if (this.#state.name === "broken") {
-      this.#attempt += 1;
-    } else if (event.name === "cut" && this.#refusal !== undefined) {
-      this.#state = { name: "refused", cause: this.#refusal };
+    } else if (this.state.name === "broken") {
+      this.attempt += 1;
+    } else if (event.name === "cut" && this.refusal !== undefined) {
+      this.state = { name: "refused", cause: this.refusal };
     }
   }
 
   refuse(cause: Cause): void {
-    this.#refusal = cause;
+    this.refusal = cause;
     this.move({ name: "refusal", cause });
   }
 
   /** A ready channel whose unit is too large is loaded page by page from the place it has. */
   goPaged(): void {
-    this.#held = { ...this.#held, ready: false };
-    this.#ready = false;
+    this.held = { ...this.held, ready: false };
+    this.isReady = false;
     this.move({ name: "cut" });
   }
 
@@ -143,10 +112,10 @@ export class FeedChannel {
     this.forget();
   }
 
-  applied(held: KeptChannel): void {
-    this.#held = held;
-    this.#attempt = 0;
-    this.#done += this.#pending;
+  applied({ channel, place, ready }: KeptChannel): void {
+    this.held = { channel, place, ready };
+    this.attempt = 0;
+    this.done += this.#pending;
     this.#pending = 0;
   }
 
@@ -166,7 +135,7 @@ export class FeedChannel {
     }
     this.#sizes.splice(0, count);
     this.bytes -= taken;
-    this.#staged ||= count > 0;
+    this.isStaged ||= count > 0;
     return { batches: this.batches.splice(0, count), bytes: taken };
   }
 
@@ -174,7 +143,7 @@ export class FeedChannel {
     this.batches = [];
     this.#sizes = [];
     this.bytes = 0;
-    this.#staged = false;
+    this.isStaged = false;
   }
 
   retryAfter(clock: Clock, delayMs: number, run: () => void): void {
@@ -188,9 +157,5 @@ export class FeedChannel {
   cancelRetry(): void {
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
-  }
-
-  get #isPaged(): boolean {
-    return !this.#held.ready;
   }
 }

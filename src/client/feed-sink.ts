@@ -1,10 +1,18 @@
 /** What a feed needs on its two sides: the session it hears, and whoever makes its units take effect. */
+import type { Clock, Random } from "../base/clock.js";
+import type { Log } from "../base/log.js";
 import type { TableSchema } from "../model/table.js";
 import type { ClientFrame, SessionLimits } from "../protocol/frames.js";
+import type { Attacher } from "./attacher.js";
+import type { FeedChannel } from "./feed-channel.js";
+import type { JobQueue } from "./job-queue.js";
 import type { ChannelStep, EntryBatch } from "./stores/store.js";
 
-/** The session as a feed sees it. */
+/** The session as a feed sees it, with time, chance and log. */
 export interface FeedWire {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
   /** Undefined while none is open. */
   readonly session: { readonly run: string; readonly limits: SessionLimits } | undefined;
   nextId(): number;
@@ -38,10 +46,23 @@ export interface FeedSink {
   readonly collectBytesMax: number;
   /** Makes the unit take effect. What it throws stops the feed, which attaches again after a delay. */
   take(unit: FeedUnit): Promise<void>;
-  /** Takes collected entries out of memory until their unit comes; undefined: such channels go on page by page. */
-  readonly stage: ((batches: readonly EntryBatch[]) => Promise<void>) | undefined;
+  /** Takes collected entries out of memory until their unit comes; without it such channels go on page by page. */
+  stage?(batches: readonly EntryBatch[]): Promise<void>;
   unstage(channels: readonly string[]): Promise<void>;
   gap(gap: Gap): void;
   /** Something that a status shows has changed. */
   moved(): void;
+}
+
+/** What the parts of a feed share. */
+export interface FeedParts {
+  readonly wire: FeedWire;
+  readonly sink: FeedSink;
+  readonly queue: JobQueue;
+  readonly attacher: Attacher;
+  readonly channels: ReadonlyMap<string, FeedChannel>;
+  /** The feed can use what an attach would bring. */
+  readonly mayAttach: boolean;
+  /** A unit took effect. */
+  applied(): void;
 }

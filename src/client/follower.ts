@@ -1,77 +1,67 @@
-/** What a sync and a subscription have in common for their app: status, waiting, and telling listeners. */
-import type { Clock } from "../base/clock.js";
+/** What a sync and a subscription have in common: a feed, its status, waiting, and telling listeners. */
 import { AppError } from "../base/errors.js";
 import type { ErrorCode } from "../base/error-catalogue.js";
-import type { Log } from "../base/log.js";
-import { isChannelName } from "../model/channel.js";
-import type { AttachFrom } from "../protocol/frames.js";
-import type { Feed } from "./feed.js";
+import { abortable } from "./abortable.js";
+import { channelStatus } from "./channel-status.js";
+import { Feed, LASTING } from "./feed.js";
 import type { FeedChannel } from "./feed-channel.js";
+import type { FeedSink, FeedUnit, Gap } from "./feed-sink.js";
 import { Listeners } from "./listeners.js";
 import { type ChannelStatus, connectionStatus, type SyncStatus, trouble } from "./status.js";
-import type { KeptChannel } from "./stores/store.js";
+import type { EntryBatch, KeptChannel } from "./stores/store.js";
 import type { Wire } from "./wire.js";
 
-/** A channel to follow: its name, or with where to begin when nothing of it is held yet (default: everything). */
-export type ChannelChoice =
-  | string
-  | { readonly channel: string; readonly from?: "start" | "now" | { readonly last: number } };
+const NOTHING_HELD = { epoch: 0, serial: 0, log: 0, run: "" } as const;
 
-export const NOTHING_HELD = { epoch: 0, serial: 0, log: 0, run: "" } as const;
-
-/** Failures after which a feed does not come back by itself. */
-const LASTING: ReadonlySet<string> = new Set(["CLIENT_STORE_TAKEN", "CLIENT_STORE_NEWER"]);
-
-/** Throws CLIENT_CHANNEL_INVALID. */
-export function channelNames(choices: readonly ChannelChoice[]): string[] {
-  const names = choices.map((choice) => (typeof choice === "string" ? choice : choice.channel));
-  for (const name of names) {
-    if (isChannelName(name)) continue;
-    throw new AppError(
-      "CLIENT_CHANNEL_INVALID",
-      `attaching ${JSON.stringify(name)}: it is no channel name`,
-    );
-  }
-  return [...new Set(names)];
+export function nothingHeld(channel: string): KeptChannel {
+  return { channel, place: NOTHING_HELD, ready: false };
 }
 
-export function beginning(choices: readonly ChannelChoice[], name: string): AttachFrom {
-  for (const choice of choices) {
-    if (typeof choice !== "string" && choice.channel === name) return choice.from ?? "start";
-  }
-  return "start";
+interface FollowerEvents {
+  status: SyncStatus;
+  gap: Gap;
 }
 
-export class Follower<Events extends { status: SyncStatus }> {
-  readonly listeners: Listeners<Events>;
-  readonly #wire: Wire;
-  readonly #feed: Feed;
-  readonly #clock: Clock;
+export abstract class Follower<Events extends FollowerEvents> implements FeedSink {
+  abstract readonly collectBytesMax: number;
+  protected readonly wire: Wire;
+  protected readonly feed: Feed;
+  protected readonly listeners: Listeners<Events>;
   readonly #waiting = new Set<() => void>();
   readonly #unwatch: () => void;
   #cancelTelling: (() => void) | undefined;
   #isStopped = false;
+  #stopped: Promise<void> | undefined;
 
-  constructor(wire: Wire, feed: Feed, clock: Clock, log: Log) {
-    this.#wire = wire;
-    this.#feed = feed;
-    this.#clock = clock;
-    this.listeners = new Listeners(log);
+  constructor(wire: Wire) {
+    this.wire = wire;
+    this.feed = new Feed(wire, this);
+    this.listeners = new Listeners(wire.log);
     this.#unwatch = wire.watch(() => {
       this.moved();
     });
   }
 
+  abstract prepare(): Promise<void>;
+  abstract take(unit: FeedUnit): Promise<void>;
+  abstract unstage(channels: readonly string[]): Promise<void>;
+  /** After the last unit, when it was stopped. */
+  protected abstract ended(): Promise<void>;
+
   get status(): SyncStatus {
     const channels = new Map<string, ChannelStatus>();
-    for (const [name, channel] of this.#feed.channels) channels.set(name, channelStatus(channel));
-    const { trouble: cause } = this.#feed;
+    for (const [name, channel] of this.feed.channels) channels.set(name, channelStatus(channel));
+    const { trouble: cause } = this.feed;
     return {
-      connection: connectionStatus(this.#wire.state),
-      staleSources: new Map(this.#wire.staleSources),
+      connection: connectionStatus(this.wire.state),
+      staleSources: new Map(this.wire.staleSources),
       channels,
-      ...(cause === undefined ? {} : { trouble: trouble(cause.code, cause.message) }),
+      trouble: cause && trouble(cause),
     };
+  }
+
+  on<Name extends keyof Events>(name: Name, listener: (value: Events[Name]) => void): () => void {
+    return this.listeners.on(name, listener);
   }
 
   /** Something of the status changed: listeners hear of it once per turn. */
@@ -79,81 +69,92 @@ export class Follower<Events extends { status: SyncStatus }> {
     for (const check of [...this.#waiting]) check();
     if (this.#cancelTelling !== undefined || this.#isStopped) return;
     if (!this.listeners.has("status")) return;
-    this.#cancelTelling = this.#clock.after(0, () => {
+    this.#cancelTelling = this.wire.clock.after(0, () => {
       this.#cancelTelling = undefined;
       this.listeners.tell("status", this.status);
     });
   }
 
-  ready(names: readonly string[] | undefined): Promise<void> {
-    return this.#when(() =>
-      this.#all(
-        names,
-        ({ held }) => held.ready,
-        ({ held }) => held.ready,
-      ),
-    );
+  gap(gap: Gap): void {
+    this.listeners.tell("gap", gap);
   }
 
-  live(names: readonly string[] | undefined): Promise<void> {
-    return this.#when(() =>
-      this.#all(
-        names,
-        ({ state, held, serverStatus }) =>
-          state.name === "ready" && held.ready && serverStatus.state === "ready",
-        () => false,
-      ),
-    );
-  }
-
-  /** The position's changes have reached the channels that are attached, and have taken effect. */
-  async until(source: string, position: string, signal: AbortSignal | undefined): Promise<void> {
-    for (;;) {
-      await this.#when(() => this.#feed.isWhole, signal);
-      try {
-        await this.#wire.ask((id) => ({ t: "until", id, source, position }), {
-          signal,
-          again: false,
-        });
-      } catch (error) {
-        if (error instanceof AppError && error.code === "CLIENT_SILENT" && !this.#isStopped)
-          continue;
-        throw error;
-      }
-      // A channel that fell off meanwhile may have missed it: ask again when it is back.
-      if (!this.#feed.isWhole) continue;
-      await new Promise<void>((resolve) => {
-        this.#feed.after(async () => {
-          resolve();
-        });
-      });
-      if (this.#feed.trouble === undefined) return;
+  /** Of entries that stand for lost ones. */
+  protected gapsOf({ channel, schema, entries }: EntryBatch): void {
+    if (schema.kind === "state") return;
+    for (const [serial, , , op] of entries) {
+      if (op === "g") this.gap({ channel, from: serial, to: serial });
     }
   }
 
-  stop(): void {
+  ready(names?: readonly string[]): Promise<void> {
+    return this.#when(() => this.#all(names, ({ held }) => held.ready));
+  }
+
+  live(names?: readonly string[]): Promise<void> {
+    return this.#when(() => this.#all(names, isLive));
+  }
+
+  /** The position's changes have reached the channels that are attached, and have taken effect. */
+  async until(
+    source: string,
+    position: string,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    for (;;) {
+      await this.#when(() => this.feed.isWhole, signal);
+      try {
+        const frame = (id: number) => ({ t: "until", id, source, position }) as const;
+        await this.wire.ask(frame, signal);
+      } catch (error) {
+        const isSilent = error instanceof AppError && error.code === "CLIENT_SILENT";
+        if (!isSilent || this.#isStopped) throw error;
+        continue;
+      }
+      // A channel that fell off meanwhile may have missed it: ask again when it is back.
+      if (!this.feed.isWhole) continue;
+      await new Promise<void>((resolve) => {
+        this.feed.queue.push(0, async () => {
+          resolve();
+        });
+      });
+      if (this.feed.trouble === undefined) return;
+    }
+  }
+
+  stop(): Promise<void> {
     this.#isStopped = true;
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  protected mustRun(): void {
+    if (this.#isStopped) throw new AppError("CLIENT_CLOSED", "it was stopped");
+  }
+
+  async #stop(): Promise<void> {
+    // First: whoever waits for channels is told of the end, not that none is missing any more.
     this.#cancelTelling?.();
     this.#unwatch();
     for (const check of [...this.#waiting]) check();
+    await this.feed.stop();
+    this.wire.leave(this.feed);
+    await this.ended();
+    this.wire.open.delete(this);
   }
 
-  /** Whether all are `done`. Throws where one never will be, unless it is `enough` as it is. */
-  #all(
-    names: readonly string[] | undefined,
-    done: (channel: FeedChannel) => boolean,
-    enough: (channel: FeedChannel) => boolean,
-  ): boolean {
-    const { channels } = this.#feed;
-    let isDone = this.#feed.isPrepared;
+  /** Whether all are `done`. Throws where one never will be. */
+  #all(names: readonly string[] | undefined, done: (channel: FeedChannel) => boolean): boolean {
+    const { channels, isPrepared } = this.feed;
+    let isDone = isPrepared;
     for (const name of names ?? channels.keys()) {
       const channel = channels.get(name);
       if (channel !== undefined && done(channel)) continue;
-      if (channel === undefined && this.#feed.isPrepared) {
+      if (channel === undefined && isPrepared) {
         throw new AppError("CLIENT_CHANNEL_INVALID", `waiting for "${name}": it is not attached`);
       }
       isDone = false;
-      if (channel?.state.name !== "refused" || enough(channel)) continue;
+      if (channel?.state.name !== "refused") continue;
       const { code, message } = channel.state.cause;
       throw new AppError("CLIENT_REFUSED", `channel "${name}" was refused: ${message} (${code})`);
     }
@@ -162,77 +163,34 @@ export class Follower<Events extends { status: SyncStatus }> {
   }
 
   #throwLasting(): void {
-    const { trouble: cause } = this.#feed;
+    const { trouble: cause } = this.feed;
     if (cause !== undefined && LASTING.has(cause.code)) {
       throw new AppError(cause.code as ErrorCode, cause.message);
     }
-    const { state } = this.#wire;
+    const { state } = this.wire;
     if (state.name !== "refused") return;
     throw new AppError("CLIENT_REFUSED", `${state.cause.message} (${state.cause.code})`);
   }
 
   #when(holds: () => boolean, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const end = (): void => {
-        this.#waiting.delete(check);
-        signal?.removeEventListener("abort", check);
-      };
+    return abortable(signal, (resolve, reject) => {
       const check = (): void => {
         try {
-          if (signal?.aborted === true) throw signal.reason as Error;
-          if (this.#isStopped) throw new AppError("CLIENT_CLOSED", "it was stopped");
-          if (!holds()) return;
-          end();
-          resolve();
-        } catch (thrown) {
-          end();
-          const error = thrown as Error;
+          this.mustRun();
+          if (holds()) resolve();
+        } catch (error) {
           reject(error);
         }
       };
       this.#waiting.add(check);
-      signal?.addEventListener("abort", check);
       check();
+      return () => {
+        this.#waiting.delete(check);
+      };
     });
   }
 }
 
-export function nothingHeld(channel: string): KeptChannel {
-  return { channel, place: NOTHING_HELD, ready: false };
-}
-
-function channelStatus(channel: FeedChannel): ChannelStatus {
-  const { state, held, serverStatus, staleSince } = channel;
-  const ready = held.ready;
-  const stale = staleSince === undefined || !ready ? {} : { staleSince };
-  switch (state.name) {
-    case "detached":
-      return { state: "waiting", ready, ...stale };
-    case "broken":
-      return {
-        state: "waiting",
-        ready,
-        ...stale,
-        trouble: trouble(state.cause.code, state.cause.message),
-      };
-    case "refused": {
-      const { code, message, cure } = state.cause;
-      return { state: "refused", ready, ...stale, trouble: trouble(code, message, cure) };
-    }
-    case "attaching":
-    case "collecting":
-      return { state: ready ? "catchingUp" : "loading", ready, ...stale };
-    case "loading":
-      return { state: "loading", ready, done: channel.done };
-    case "ready": {
-      if (serverStatus.state === "ready") return { state: ready ? "live" : "loading", ready };
-      const { rowsDone, rowsTotal } = serverStatus;
-      return {
-        state: serverStatus.state,
-        ready,
-        ...(rowsDone === undefined ? {} : { done: rowsDone }),
-        ...(rowsTotal === undefined ? {} : { total: rowsTotal }),
-      };
-    }
-  }
+function isLive({ state, held, serverStatus }: FeedChannel): boolean {
+  return state.name === "ready" && held.ready && serverStatus.state === "ready";
 }

@@ -1,8 +1,12 @@
 /** Older entries of an `events` channel, a page at a time. */
 import { AppError } from "../base/errors.js";
+import type { ClientFrame, HistoryPageFrame, ServerFrame } from "../protocol/frames.js";
+import { flawOf } from "../protocol/server-frames.js";
+import { abortable } from "./abortable.js";
 import type { Cast, WireCast } from "./client.js";
 import { type Entry, entryView } from "./entry-view.js";
-import { channelNames } from "./follower.js";
+import type { Wire } from "./wire.js";
+import { channelNames } from "./channel-choice.js";
 
 export interface HistoryRequest {
   /** One of both: entries below this serial, the newest of them; or above it, the oldest of them. Neither: the newest. */
@@ -35,21 +39,19 @@ export async function history(
   request: HistoryRequest,
 ): Promise<HistoryPage> {
   channelNames([channel]);
-  const { wire } = (cast as WireCast).parts;
+  const { wire } = cast as WireCast;
   const { before, after, limit, signal } = request;
-  const answer = await wire.ask(
-    (id) => ({
-      t: "history",
-      id,
-      channel,
-      limit,
-      ...(before === undefined ? {} : { before }),
-      ...(after === undefined ? {} : { after }),
-    }),
-    { signal, again: true },
-  );
-  if (answer.t !== "historyPage") {
-    throw new AppError("CLIENT_FRAME_INVALID", `asking for history: ${answer.t} came for it`);
+  const frame = (id: number): ClientFrame => ({
+    t: "history",
+    id,
+    channel,
+    limit,
+    ...(before === undefined ? {} : { before }),
+    ...(after === undefined ? {} : { after }),
+  });
+  const answer = await asked(wire, frame, signal);
+  if (answer.t !== "historyPage" || !isWhole(answer)) {
+    throw new AppError("CLIENT_FRAME_INVALID", `asking for history: ${answer.t} is malformed`);
   }
   const { epoch, floor, head, more, groups } = answer;
   const entries = groups.flatMap(({ table, schema, base, entries: list }) => {
@@ -57,4 +59,45 @@ export async function history(
     return list.map((entry) => entryView(channel, known, base, entry));
   });
   return { epoch, floor, head, more, entries };
+}
+
+function isWhole(page: HistoryPageFrame): boolean {
+  if (flawOf("epoch floor head groups:object[]", { ...page }) !== undefined) return false;
+  if (typeof page.more !== "boolean") return false;
+  const group = "table:text schema base entries:entry[]";
+  return page.groups.every((one) => flawOf(group, { ...one }) === undefined);
+}
+
+/** In this session, or in the next one if it ends before the answer. */
+async function asked(
+  wire: Wire,
+  frame: (id: number) => ClientFrame,
+  signal: AbortSignal | undefined,
+): Promise<ServerFrame> {
+  const release = wire.hold();
+  try {
+    for (;;) {
+      await opened(wire, signal);
+      try {
+        return await wire.ask(frame, signal);
+      } catch (error) {
+        if (!(error instanceof AppError && error.code === "CLIENT_SILENT")) throw error;
+      }
+    }
+  } finally {
+    release();
+  }
+}
+
+function opened(wire: Wire, signal: AbortSignal | undefined): Promise<void> {
+  return abortable(signal, (resolve, reject) => {
+    const check = (): void => {
+      if (wire.session !== undefined) resolve();
+      else if (wire.state.name === "closed") {
+        reject(new AppError("CLIENT_CLOSED", "the cast was closed before the answer came"));
+      }
+    };
+    check();
+    return wire.watch(check);
+  });
 }

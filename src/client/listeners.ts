@@ -2,9 +2,14 @@
 import { errorText } from "../base/errors.js";
 import type { Log } from "../base/log.js";
 
+interface Heard<Events> {
+  readonly name: keyof Events;
+  readonly listener: (value: never) => void;
+}
+
 export class Listeners<Events extends object> {
   readonly #log: Log;
-  readonly #byName = new Map<keyof Events, Set<(value: never) => void>>();
+  readonly #all = new Set<Heard<Events>>();
 
   constructor(log: Log) {
     this.#log = log;
@@ -12,24 +17,23 @@ export class Listeners<Events extends object> {
 
   /** Returns the way to stop it. */
   on<Name extends keyof Events>(name: Name, listener: (value: Events[Name]) => void): () => void {
-    let listeners = this.#byName.get(name);
-    if (listeners === undefined) this.#byName.set(name, (listeners = new Set()));
-    listeners.add(listener);
+    const heard = { name, listener };
+    this.#all.add(heard);
     return () => {
-      listeners.delete(listener);
+      this.#all.delete(heard);
     };
   }
 
   has(name: keyof Events): boolean {
-    return (this.#byName.get(name)?.size ?? 0) > 0;
+    return [...this.#all].some((heard) => heard.name === name);
   }
 
   tell<Name extends keyof Events>(name: Name, value: Events[Name]): void {
-    for (const listener of [...(this.#byName.get(name) ?? [])]) {
+    for (const heard of [...this.#all]) {
       try {
-        (listener as (value: Events[Name]) => void)(value);
+        if (heard.name === name) (heard.listener as (value: Events[Name]) => void)(value);
       } catch (error) {
-        this.#log.error("client.listener.failed", { name: String(name), error: errorText(error) });
+        this.#log.error("client.listener.failed", { name, error: errorText(error) });
       }
     }
   }

@@ -2,12 +2,9 @@
  * What the platform tells of itself, where it does: being online or not, and waking up. Browsers do, through
  * events of the window; elsewhere nothing is heard and the connection finds out by itself.
  */
-export interface PlatformEvents {
-  wentOnline(): void;
-  wentOffline(): void;
-  /** Visible again, or back from sleep: a connection that looks open may be long dead. */
-  woke(): void;
-}
+
+/** `woke`: visible again, or back from sleep: a connection that looks open may be long dead. */
+export type PlatformEvent = "wentOnline" | "wentOffline" | "woke";
 
 interface EventSource {
   addEventListener?(name: string, listener: () => void): void;
@@ -20,17 +17,17 @@ interface PlatformGlobals extends EventSource {
 }
 
 /** Listens until the returned function is called. */
-export function watchPlatform(events: PlatformEvents): () => void {
+export function watchPlatform(tell: (event: PlatformEvent) => void): () => void {
   const globals = globalThis as PlatformGlobals;
   const { document } = globals;
   const onOnline = (): void => {
-    events.wentOnline();
+    tell("wentOnline");
   };
   const onOffline = (): void => {
-    events.wentOffline();
+    tell("wentOffline");
   };
   const onVisible = (): void => {
-    if (document?.visibilityState === "visible") events.woke();
+    if (document?.visibilityState === "visible") tell("woke");
   };
   const heard: readonly [EventSource | undefined, string, () => void][] = [
     [globals, "online", onOnline],
@@ -39,7 +36,7 @@ export function watchPlatform(events: PlatformEvents): () => void {
     [document, "resume", onVisible],
   ];
   for (const [source, name, listener] of heard) source?.addEventListener?.(name, listener);
-  if (globals.navigator?.onLine === false) events.wentOffline();
+  if (globals.navigator?.onLine === false) onOffline();
   return () => {
     for (const [source, name, listener] of heard) source?.removeEventListener?.(name, listener);
   };

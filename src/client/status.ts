@@ -1,6 +1,6 @@
 /** What an app is shown of a sync: one value per connection and per channel, with the reason and what to do. */
-import type { ConnectionState } from "./connection-state.js";
-import { HINTS } from "./hints.js";
+import { AppError, errorText } from "../base/errors.js";
+import type { Cause, ConnectionState } from "./connection-state.js";
 
 export type ConnectionStatus =
   /** Nothing asked for the connection yet. */
@@ -44,11 +44,11 @@ export interface ChannelStatus {
   /** The store had the whole content once: what it shows is complete, if perhaps old. */
   readonly ready: boolean;
   /** While loading: entries applied. While copying or rederiving: rows the server has done. */
-  readonly done?: number;
-  readonly total?: number;
+  readonly done?: number | undefined;
+  readonly total?: number | undefined;
   /** Since when a ready channel does not follow, milliseconds since 1970; unknown before the first connection. */
-  readonly staleSince?: number;
-  readonly trouble?: Trouble;
+  readonly staleSince?: number | undefined;
+  readonly trouble?: Trouble | undefined;
 }
 
 export interface SyncStatus {
@@ -57,7 +57,7 @@ export interface SyncStatus {
   readonly staleSources: ReadonlyMap<string, number>;
   readonly channels: ReadonlyMap<string, ChannelStatus>;
   /** What keeps the whole sync from going on: the store, or another instance that took it. */
-  readonly trouble?: Trouble;
+  readonly trouble?: Trouble | undefined;
 }
 
 export function connectionStatus(state: ConnectionState): ConnectionStatus {
@@ -69,19 +69,19 @@ export function connectionStatus(state: ConnectionState): ConnectionStatus {
     case "waiting":
       return { state: "waiting", attempt: state.attempt, delayMs: state.delayMs, ...state.cause };
     case "refused":
-      return { state: "refused", ...trouble(state.cause.code, state.cause.message) };
-    case "idle":
-    case "live":
-    case "offline":
-    case "closed":
+      return { state: "refused", ...trouble(state.cause) };
+    default:
       return { state: state.name };
   }
 }
 
-export function trouble(code: string, message: string, cure?: string): Trouble {
-  return {
-    code,
-    message,
-    cure: cure ?? HINTS[code] ?? "Read the message; src/ERRORS.md has more.",
-  };
+export function trouble({ code, message, cure }: Cause): Trouble {
+  return { code, message, cure: cure ?? `See "changecast errors ${code}".` };
+}
+
+/** Of what a store or a handler failed with. */
+export function causeOf(error: unknown): Cause {
+  const isOurs = error instanceof AppError;
+  const { code, cure } = isOurs ? error : { code: "CLIENT_HANDLER_FAILED", cure: undefined };
+  return { code, message: errorText(error), cure };
 }

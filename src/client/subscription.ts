@@ -2,16 +2,15 @@
  * Hands an app the entries of channels, a whole unit at a time, with the places to keep together with their
  * effect. The next unit waits for the handler; what a slow handler makes wait is bounded (wire.ts).
  */
+import { AppError, errorText } from "../base/errors.js";
 import type { Place } from "../model/place.js";
 import type { AttachFrom } from "../protocol/frames.js";
+import { channelNames, nameOf } from "./channel-choice.js";
 import type { Cast, WireCast } from "./client.js";
 import { type Entry, entryView } from "./entry-view.js";
-import { Feed } from "./feed.js";
-import type { FeedSink, FeedUnit, Gap } from "./feed-sink.js";
-import { AppError } from "../base/errors.js";
-import { channelNames, Follower, nothingHeld } from "./follower.js";
+import type { FeedUnit, Gap } from "./feed-sink.js";
+import { Follower, nothingHeld } from "./follower.js";
 import type { SyncStatus } from "./status.js";
-import type { SyncParts } from "./sync.js";
 import type { Wire } from "./wire.js";
 
 /** Default bound of one unit in memory. */
@@ -83,65 +82,36 @@ export function subscribe(
   handler: UnitHandler,
   options: SubscribeOptions = {},
 ): Subscription {
-  const { parts } = cast as WireCast;
-  const subscription = new HandlerSubscription(handler, options, parts);
+  const { wire } = cast as WireCast;
+  const subscription = new HandlerSubscription(handler, options, wire);
   subscription.start(channels);
-  parts.open.add(subscription);
+  wire.open.add(subscription);
   return subscription;
 }
 
-class HandlerSubscription implements Subscription, FeedSink {
+class HandlerSubscription extends Follower<SubscriptionEvents> implements Subscription {
   readonly collectBytesMax: number;
-  readonly stage = undefined;
   readonly #handler: UnitHandler;
-  readonly #wire: Wire;
-  readonly #open: SyncParts["open"];
-  readonly #feed: Feed;
-  readonly #follower: Follower<SubscriptionEvents>;
-  #stopped: Promise<void> | undefined;
 
-  constructor(handler: UnitHandler, options: SubscribeOptions, parts: SyncParts) {
-    const { wire, clock, random, log } = parts;
+  constructor(handler: UnitHandler, options: SubscribeOptions, wire: Wire) {
+    super(wire);
     this.collectBytesMax = options.unitBytesMax ?? UNIT_BYTES_MAX;
     this.#handler = handler;
-    this.#wire = wire;
-    this.#open = parts.open;
-    this.#feed = new Feed(wire, this, { clock, random, log });
-    this.#follower = new Follower(wire, this.#feed, clock, log);
   }
 
   /** Once. */
   start(channels: readonly SubscribeChoice[]): void {
     this.attach(channels);
-    this.#feed.begin();
-  }
-
-  get status(): SyncStatus {
-    return this.#follower.status;
-  }
-
-  ready(channels?: readonly string[]): Promise<void> {
-    return this.#follower.ready(channels);
-  }
-
-  until(
-    source: string,
-    position: string,
-    options: { readonly signal?: AbortSignal } = {},
-  ): Promise<void> {
-    return this.#follower.until(source, position, options.signal);
+    this.feed.begin();
   }
 
   attach(channels: readonly SubscribeChoice[]): void {
-    if (this.#stopped !== undefined) {
-      throw new AppError("CLIENT_CLOSED", "this subscription was stopped");
-    }
-    const names = channelNames(channels.map(nameOf));
-    this.#wire.claim(this.#feed, names);
-    this.#feed.add(
+    this.mustRun();
+    this.wire.claim(this.feed, channelNames(channels));
+    this.feed.add(
       channels
         .filter((choice) => {
-          const known = this.#feed.channels.get(nameOf(choice));
+          const known = this.feed.channels.get(nameOf(choice));
           return known === undefined || known.state.name === "refused";
         })
         .map((choice) => {
@@ -154,21 +124,9 @@ class HandlerSubscription implements Subscription, FeedSink {
   }
 
   detach(channels: readonly string[]): void {
-    this.#feed.remove(channels);
-    this.#wire.release(this.#feed, channels);
+    this.feed.remove(channels);
+    this.wire.release(this.feed, channels);
     this.moved();
-  }
-
-  on<Name extends keyof SubscriptionEvents>(
-    name: Name,
-    listener: (value: SubscriptionEvents[Name]) => void,
-  ): () => void {
-    return this.#follower.listeners.on(name, listener);
-  }
-
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop();
-    return this.#stopped;
   }
 
   // -------------------------------------------------------------- as the sink of its feed
@@ -197,32 +155,16 @@ class HandlerSubscription implements Subscription, FeedSink {
     try {
       await this.#handler({ kind, at, entries, places, replaced });
     } catch (cause) {
-      const text = cause instanceof Error ? cause.message : String(cause);
-      throw new AppError("CLIENT_HANDLER_FAILED", `handing over log ${at}: ${text}`, { cause });
+      throw new AppError("CLIENT_HANDLER_FAILED", `handing over log ${at}: ${errorText(cause)}`, {
+        cause,
+        cure: "Mend the handler; the unit comes again.",
+      });
     }
-    for (const { channel, serial, op } of entries) {
-      if (op === "g") this.gap({ channel, from: serial, to: serial });
-    }
+    for (const batch of batches) this.gapsOf(batch);
     this.moved();
   }
 
-  gap(gap: Gap): void {
-    this.#follower.listeners.tell("gap", gap);
+  protected async ended(): Promise<void> {
+    // The handler keeps nothing open.
   }
-
-  moved(): void {
-    this.#follower.moved();
-  }
-
-  async #stop(): Promise<void> {
-    // First: whoever waits for channels is told of the end, not that none is missing any more.
-    this.#follower.stop();
-    await this.#feed.stop();
-    this.#wire.leave(this.#feed);
-    this.#open.delete(this);
-  }
-}
-
-function nameOf(choice: SubscribeChoice): string {
-  return typeof choice === "string" ? choice : choice.channel;
 }

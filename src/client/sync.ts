@@ -2,16 +2,13 @@
  * Keeps a store in step with channels: opens it, applies units, tells what changed. Tables that cannot be
  * kept refuse their channels; the others go on.
  */
-import type { Clock, Random } from "../base/clock.js";
 import { AppError } from "../base/errors.js";
-import type { Log } from "../base/log.js";
 import type { TableSchema } from "../model/table.js";
-import { Feed } from "./feed.js";
-import type { FeedSink, FeedUnit, Gap } from "./feed-sink.js";
-import { beginning, type ChannelChoice, channelNames, Follower, nothingHeld } from "./follower.js";
-import type { SyncStatus } from "./status.js";
+import { beginning, type ChannelChoice, channelNames, nameOf } from "./channel-choice.js";
+import type { FeedUnit, Gap } from "./feed-sink.js";
+import { Follower, nothingHeld } from "./follower.js";
+import { causeOf, type SyncStatus } from "./status.js";
 import type { EntryBatch, KeptChannel, Store, StoreChanges, StoreUnit } from "./stores/store.js";
-import { TableFitness } from "./table-fitness.js";
 import type { Wire } from "./wire.js";
 
 /** Entries of ready channels in memory, as the wire counts them; above it they are staged (PROTOCOL.md, section 6). */
@@ -69,141 +66,62 @@ export interface Sync {
   stop(): Promise<void>;
 }
 
-export interface SyncParts {
-  readonly wire: Wire;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Log;
-  /** What is to be stopped with the cast. */
-  readonly open: Set<{ stop(): Promise<void> }>;
-}
-
 /** Stores that a sync uses now. */
 const inUse = new WeakSet<Store>();
 
-export class StoreSync implements Sync, FeedSink {
+export class StoreSync extends Follower<SyncEvents> implements Sync {
   readonly collectBytesMax = COLLECT_BYTES_MAX;
-  readonly stage = (batches: readonly EntryBatch[]): Promise<void> => this.#stage(batches);
   readonly #store: Store;
   readonly #options: SyncOptions;
-  readonly #wire: Wire;
-  readonly #open: SyncParts["open"];
-  readonly #feed: Feed;
-  readonly #follower: Follower<SyncEvents>;
   /** Asked for before the store was open. */
   #wanted: readonly ChannelChoice[];
   #isOpen = false;
-  #stopped: Promise<void> | undefined;
   /** Channels whose rows are to be removed, with who waits for it. */
-  #leaving = new Map<string, (() => void)[]>();
-  readonly #fitness: TableFitness;
+  #leaving: { readonly channels: readonly string[]; readonly resolve: () => void }[] = [];
 
-  constructor(
-    store: Store,
-    channels: readonly ChannelChoice[],
-    options: SyncOptions,
-    parts: SyncParts,
-  ) {
-    const { wire, clock, random, log } = parts;
+  constructor(store: Store, channels: readonly ChannelChoice[], options: SyncOptions, wire: Wire) {
+    super(wire);
     this.#store = store;
-    this.#fitness = new TableFitness(store);
     this.#options = options;
-    this.#wire = wire;
-    this.#open = parts.open;
     this.#wanted = channels;
-    this.#feed = new Feed(wire, this, { clock, random, log });
-    this.#follower = new Follower(wire, this.#feed, clock, log);
   }
 
   /** Once. Errors: CLIENT_STORE_IN_USE, CLIENT_CHANNEL_INVALID, CLIENT_CHANNEL_TAKEN. */
   start(): void {
     const names = channelNames(this.#wanted);
     if (inUse.has(this.#store)) {
-      throw new AppError(
-        "CLIENT_STORE_IN_USE",
-        "starting a sync: its store is used by another one",
-      );
+      throw new AppError("CLIENT_STORE_IN_USE", "another sync uses the store");
     }
-    this.#wire.claim(this.#feed, names);
+    this.wire.claim(this.feed, names);
     inUse.add(this.#store);
-    this.#feed.begin();
-  }
-
-  get status(): SyncStatus {
-    return this.#follower.status;
-  }
-
-  ready(channels?: readonly string[]): Promise<void> {
-    return this.#follower.ready(channels);
-  }
-
-  live(channels?: readonly string[]): Promise<void> {
-    return this.#follower.live(channels);
-  }
-
-  until(
-    source: string,
-    position: string,
-    options: { readonly signal?: AbortSignal } = {},
-  ): Promise<void> {
-    return this.#follower.until(source, position, options.signal);
-  }
-
-  on<Name extends keyof SyncEvents>(
-    name: Name,
-    listener: (value: SyncEvents[Name]) => void,
-  ): () => void {
-    return this.#follower.listeners.on(name, listener);
+    this.feed.begin();
   }
 
   attach(channels: readonly ChannelChoice[]): void {
-    this.#mustRun();
+    this.mustRun();
     const names = channelNames(channels);
-    this.#wire.claim(this.#feed, names);
+    this.wire.claim(this.feed, names);
     if (!this.#isOpen) {
       this.#wanted = [...this.#wanted, ...channels];
       return;
     }
-    // One that was refused is tried again, and its tables are looked at again; one that follows stays.
-    this.#fitness.forget();
-    const known = this.#feed.channels;
+    // One that was refused is tried again; one that follows stays.
+    const known = this.feed.channels;
     const fresh = names.filter((name) => {
       const state = known.get(name)?.state.name;
       return state === undefined || state === "refused";
     });
-    this.#feed.add(
-      fresh.map((name) => ({
-        held: known.get(name)?.held ?? nothingHeld(name),
-        from: beginning(channels, name),
-      })),
-    );
-    this.moved();
+    this.#add(fresh, channels, (name) => known.get(name)?.held);
   }
 
-  detach(channels: readonly string[]): Promise<void> {
-    this.#mustRun();
-    const isLeaving = new Set(channels);
-    this.#wanted = this.#wanted.filter(
-      (choice) => !isLeaving.has(typeof choice === "string" ? choice : choice.channel),
-    );
-    this.#feed.remove(channels);
-    this.#wire.release(this.#feed, channels);
-    const done = Promise.all(
-      [...isLeaving].map(
-        (name) =>
-          new Promise<void>((resolve) => {
-            this.#leaving.set(name, [...(this.#leaving.get(name) ?? []), resolve]);
-          }),
-      ),
-    );
-    this.#feed.after(() => this.#leave());
+  async detach(channels: readonly string[]): Promise<void> {
+    this.mustRun();
+    this.#wanted = this.#wanted.filter((choice) => !channels.includes(nameOf(choice)));
+    this.feed.remove(channels);
+    this.wire.release(this.feed, channels);
+    this.feed.queue.push(0, () => this.#leave());
     this.moved();
-    return done.then(() => undefined);
-  }
-
-  stop(): Promise<void> {
-    this.#stopped ??= this.#stop();
-    return this.#stopped;
+    await new Promise<void>((resolve) => this.#leaving.push({ channels, resolve }));
   }
 
   // -------------------------------------------------------------- as the sink of its feed
@@ -213,37 +131,54 @@ export class StoreSync implements Sync, FeedSink {
     await this.#leave();
   }
 
-  async take(unit: FeedUnit): Promise<void> {
-    const refused = await this.#refuseUnfit(
-      [...unit.schemas, ...unit.batches.map(({ schema }) => schema)],
-      unit.batches,
+  async take({ at, schemas, batches, channels }: FeedUnit): Promise<void> {
+    const { unfit, refused } = await this.#refuseUnfit(schemas, batches);
+    const isKept = ({ channel }: { readonly channel: string }): boolean => !refused.has(channel);
+    const kept = batches.filter(isKept);
+    this.#tell(
+      await this.#apply({
+        at,
+        schemas: schemas.filter(({ table }) => !unfit.has(table)),
+        batches: kept,
+        channels: channels.filter(isKept),
+      }),
     );
-    const changes = await this.#apply({
-      at: unit.at,
-      schemas: unit.schemas.filter(({ table }) => !this.#fitness.unfit.has(table)),
-      batches: unit.batches.filter(({ channel }) => !refused.has(channel)),
-      channels: unit.channels.filter(({ channel }) => !refused.has(channel)),
-    });
-    if (changes.size > 0) this.#follower.listeners.tell("changed", changes);
-    for (const { channel, schema, entries } of unit.batches) {
-      if (schema.kind === "state" || refused.has(channel)) continue;
-      for (const [serial, , , op] of entries) {
-        if (op === "g") this.gap({ channel, from: serial, to: serial });
-      }
-    }
+    for (const batch of kept) this.gapsOf(batch);
     this.moved();
   }
 
-  async unstage(channels: readonly string[]): Promise<void> {
-    await this.#store.unstage(channels);
+  async stage(batches: readonly EntryBatch[]): Promise<void> {
+    const { refused } = await this.#refuseUnfit([], batches);
+    const kept = batches.filter(({ channel }) => !refused.has(channel));
+    if (kept.length > 0) await this.#store.stage(kept);
   }
 
-  gap(gap: Gap): void {
-    this.#follower.listeners.tell("gap", gap);
+  unstage(channels: readonly string[]): Promise<void> {
+    return this.#store.unstage(channels);
   }
 
-  moved(): void {
-    this.#follower.moved();
+  protected async ended(): Promise<void> {
+    for (const { resolve } of this.#leaving) resolve();
+    await this.#store.close();
+    inUse.delete(this.#store);
+  }
+
+  #tell(changes: StoreChanges): void {
+    if (changes.size > 0) this.listeners.tell("changed", changes);
+  }
+
+  #add(
+    names: readonly string[],
+    choices: readonly ChannelChoice[],
+    held: (name: string) => KeptChannel | undefined,
+  ): void {
+    this.feed.add(
+      names.map((name) => ({
+        held: held(name) ?? nothingHeld(name),
+        from: beginning(choices, name),
+      })),
+    );
+    this.moved();
   }
 
   async #apply(unit: StoreUnit): Promise<StoreChanges> {
@@ -257,7 +192,7 @@ export class StoreSync implements Sync, FeedSink {
 
   /** The channels leave before the unit is tried again: `prepare` sees to it. */
   #makeRoom(): void {
-    const held = [...this.#feed.channels.values()].map((channel) => channel.held);
+    const held = [...this.feed.channels.values()].map((channel) => channel.held);
     const names = this.#options.onFull?.(held) ?? [];
     if (names.length > 0) this.detach(names).catch(() => undefined);
   }
@@ -271,69 +206,42 @@ export class StoreSync implements Sync, FeedSink {
       if (others.length > 0) await this.#store.detach(others);
     }
     this.#isOpen = true;
-    this.#feed.add(
-      wanted.map((name) => ({
-        held: kept.get(name) ?? nothingHeld(name),
-        from: beginning(this.#wanted, name),
-      })),
-    );
-    this.moved();
+    this.#add(wanted, this.#wanted, (name) => kept.get(name));
   }
 
+  /** What fails stays in line. */
   async #leave(): Promise<void> {
-    if (!this.#isOpen || this.#leaving.size === 0) return;
-    const leaving = this.#leaving;
-    this.#leaving = new Map();
-    try {
-      const changes = await this.#store.detach([...leaving.keys()]);
-      if (changes.size > 0) this.#follower.listeners.tell("changed", changes);
-    } catch (error) {
-      for (const [name, waiting] of leaving) {
-        this.#leaving.set(name, [...waiting, ...(this.#leaving.get(name) ?? [])]);
-      }
-      throw error;
-    }
-    for (const waiting of leaving.values()) for (const resolve of waiting) resolve();
+    const leaving = [...this.#leaving];
+    if (!this.#isOpen || leaving.length === 0) return;
+    this.#tell(await this.#store.detach(leaving.flatMap(({ channels }) => channels)));
+    this.#leaving = this.#leaving.slice(leaving.length);
+    for (const { resolve } of leaving) resolve();
   }
 
-  async #stage(batches: readonly EntryBatch[]): Promise<void> {
-    const refused = await this.#refuseUnfit(
-      batches.map(({ schema }) => schema),
-      batches,
-    );
-    const kept = batches.filter(({ channel }) => !refused.has(channel));
-    if (kept.length > 0) await this.#store.stage(kept);
-  }
-
-  /** Refuses the channels that bring rows of tables which cannot be kept, and names them. */
+  /** Refuses the channels that bring rows of tables which cannot be kept, and names both. */
   async #refuseUnfit(
     schemas: readonly TableSchema[],
     batches: readonly EntryBatch[],
-  ): Promise<ReadonlySet<string>> {
-    for (const schema of schemas) await this.#fitness.look(schema);
+  ): Promise<{
+    readonly unfit: ReadonlyMap<string, AppError>;
+    readonly refused: ReadonlySet<string>;
+  }> {
+    const unfit = new Map<string, AppError>();
+    for (const schema of new Set([...schemas, ...batches.map((batch) => batch.schema)])) {
+      try {
+        await this.#store.check(schema);
+      } catch (error) {
+        if (!(error instanceof AppError) || !error.code.startsWith("CLIENT_TABLE_")) throw error;
+        unfit.set(schema.table, error);
+      }
+    }
     const refused = new Set<string>();
     for (const { channel, schema } of batches) {
-      const error = this.#fitness.unfit.get(schema.table);
+      const error = unfit.get(schema.table);
       if (error === undefined) continue;
       refused.add(channel);
-      const { code, message, cure } = error;
-      this.#feed.refuse(channel, { code, message, ...(cure === undefined ? {} : { cure }) });
+      this.feed.refuse(channel, causeOf(error));
     }
-    return refused;
-  }
-
-  #mustRun(): void {
-    if (this.#stopped !== undefined) throw new AppError("CLIENT_CLOSED", "this sync was stopped");
-  }
-
-  async #stop(): Promise<void> {
-    // First: whoever waits for channels is told of the end, not that none is missing any more.
-    this.#follower.stop();
-    await this.#feed.stop();
-    this.#wire.leave(this.#feed);
-    for (const waiting of this.#leaving.values()) for (const resolve of waiting) resolve();
-    await this.#store.close();
-    inUse.delete(this.#store);
-    this.#open.delete(this);
+    return { unfit, refused };
   }
 }

@@ -1,6 +1,6 @@
 /** What the tabs of one browser tell each other over a BroadcastChannel. */
 import type { Gap } from "./feed-sink.js";
-import type { ChannelChoice } from "./follower.js";
+import type { ChannelChoice } from "./channel-choice.js";
 import type { SyncStatus } from "./status.js";
 import type { StoreChanges } from "./stores/store.js";
 

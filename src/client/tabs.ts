@@ -6,15 +6,16 @@
  */
 import { AppError, errorText } from "../base/errors.js";
 import type { Cast, WireCast } from "./client.js";
-import { type ChannelChoice, channelNames } from "./follower.js";
+import { type ChannelChoice, channelNames, nameOf } from "./channel-choice.js";
 import { Listeners } from "./listeners.js";
 import type { SyncStatus } from "./status.js";
 import type { SharedStore } from "./stores/store.js";
-import type { Sync, SyncEvents, SyncOptions, SyncParts } from "./sync.js";
+import type { Sync, SyncEvents, SyncOptions } from "./sync.js";
 import { Election } from "./tab-election.js";
 import { TabAsks } from "./tab-asks.js";
 import { isLeaders, TabLine, type TabWord } from "./tab-messages.js";
 import { TabWaits } from "./tab-waits.js";
+import type { Wire } from "./wire.js";
 
 export interface TabSync extends Sync {
   /** This tab holds the connection. */
@@ -52,7 +53,7 @@ class SharedSync implements TabSync {
   readonly #cast: Cast;
   readonly #store: SharedStore;
   readonly #options: TabSyncOptions;
-  readonly #parts: SyncParts;
+  readonly #wire: Wire;
   readonly #line: TabLine;
   readonly #election: Election;
   readonly #asks: TabAsks;
@@ -75,8 +76,8 @@ class SharedSync implements TabSync {
     this.#cast = cast;
     this.#store = store;
     this.#options = options;
-    this.#parts = (cast as WireCast).parts;
-    const { clock, random, log } = this.#parts;
+    this.#wire = (cast as WireCast).wire;
+    const { clock, random, log } = this.#wire;
     const name = `changecast:${options.name ?? store.name}`;
     const id = `${clock.now().toString(36)}-${random.next().toString(36).slice(2)}`;
     for (const choice of channels) this.#wanted.set(nameOf(choice), choice);
@@ -104,7 +105,7 @@ class SharedSync implements TabSync {
   }
 
   start(): void {
-    this.#parts.open.add(this);
+    this.#wire.open.add(this);
     this.#election.start();
     this.#sayWants();
   }
@@ -298,7 +299,7 @@ class SharedSync implements TabSync {
   #refresh(): void {
     this.#sayWants();
     this.#store.lookAgain().catch((error: unknown) => {
-      this.#parts.log.warn("client.tab.refresh.failed", { error: errorText(error) });
+      this.#wire.log.warn("client.tab.refresh.failed", { error: errorText(error) });
     });
   }
 
@@ -319,12 +320,8 @@ class SharedSync implements TabSync {
     await this.#election.stop();
     this.#line.close();
     await this.#store.close();
-    this.#parts.open.delete(this);
+    this.#wire.open.delete(this);
   }
-}
-
-function nameOf(choice: ChannelChoice): string {
-  return typeof choice === "string" ? choice : choice.channel;
 }
 
 /** Calls `shown` when the page is looked at again. Returns the way to stop it. */

@@ -11,7 +11,7 @@ const FETCH_MS = 30_000;
 /** How long before its end a token is renewed: a quarter of what is left, at most this. */
 const MARGIN_MS_MAX = 60_000;
 /** Between two tries, and the least where the clock makes no sense. */
-const RETRY_MS = 5_000;
+export const RETRY_MS = 5_000;
 /** Timers of the platforms hold 24 days; a token that lives longer is renewed earlier. */
 const DELAY_MS_MAX = 7 * 86_400_000;
 
@@ -24,64 +24,22 @@ export class TokenKeeper {
     this.#clock = clock;
   }
 
-  /** Calls one of both, later; neither once the returned function was called. */
-  fetch(given: (token: string | undefined) => void, failed: (error: unknown) => void): () => void {
-    let isOver = false;
-    const once = (run: () => void): void => {
-      if (isOver) return;
-      end();
-      run();
-    };
-    const stopTimer = this.#clock.after(FETCH_MS, () => {
-      once(() => {
-        failed(new Error(`no token came within ${FETCH_MS} ms`));
+  fetch(): Promise<string | undefined> {
+    return new Promise((resolve, reject) => {
+      const stopTimer = this.#clock.after(FETCH_MS, () => {
+        reject(new Error("no token came in time"));
       });
+      this.#ask().then(resolve, reject).finally(stopTimer);
     });
-    const end = (): void => {
-      isOver = true;
-      stopTimer();
-    };
-    this.#ask().then(
-      (token) => {
-        once(() => {
-          given(token);
-        });
-      },
-      (error: unknown) => {
-        once(() => {
-          failed(error);
-        });
-      },
-    );
-    return end;
   }
 
-  /**
-   * Calls `given` with a new token before `expiresAt` (milliseconds since 1970). Tries again after a
-   * failure until the server ends the session, which is the bound. The returned function stops it.
-   */
-  renew(expiresAt: number | undefined, given: (token: string) => void): () => void {
-    if (expiresAt === undefined || typeof this.#source !== "function") return () => undefined;
+  /** How long until the next one is to be fetched, where the present one ends at `expiresAt`; undefined: never. */
+  renewInMs(expiresAt: number | undefined): number | undefined {
+    if (expiresAt === undefined || typeof this.#source !== "function") return undefined;
     const leftMs = expiresAt - this.#clock.now();
     // A clock that is wrong makes the end look past: then soon, but not at once and again and again.
     const delayMs = leftMs <= 0 ? RETRY_MS : leftMs - Math.min(MARGIN_MS_MAX, leftMs / 4);
-    let stop: () => void;
-    const again = (inMs: number): void => {
-      stop = this.#clock.after(inMs, () => {
-        stop = this.fetch(
-          (token) => {
-            if (token !== undefined) given(token);
-          },
-          () => {
-            again(RETRY_MS);
-          },
-        );
-      });
-    };
-    again(Math.min(delayMs, DELAY_MS_MAX));
-    return () => {
-      stop();
-    };
+    return Math.min(delayMs, DELAY_MS_MAX);
   }
 
   async #ask(): Promise<string | undefined> {

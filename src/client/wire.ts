@@ -2,7 +2,9 @@
  * One connection shared by all syncs and subscriptions of a cast: hands the server's frames to whom they
  * concern, remembers schemas, and stops reading when the stores fall behind.
  */
+import type { Clock, Random } from "../base/clock.js";
 import { AppError } from "../base/errors.js";
+import type { Log } from "../base/log.js";
 import type { TableSchema } from "../model/table.js";
 import type {
   ChangesFrame,
@@ -26,47 +28,35 @@ const CUT_BYTES = 32 * 1024 * 1024;
 /** Versions of all tables together; a server that tells more is not to be trusted with our memory. */
 const SCHEMAS_MAX = 10_000;
 
-export class Wire implements FeedWire {
+export class Wire implements FeedWire, ConnectionHooks {
+  /** Undefined while none is open. */
+  session: { readonly run: string; readonly limits: SessionLimits } | undefined;
+  /** Sources that the server is behind on, with the instant of the last proof. */
+  readonly staleSources = new Map<string, number>();
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Syncs and subscriptions: what is to be stopped with the cast. */
+  readonly open = new Set<{ stop(): Promise<void> }>();
   readonly #connection: Connection;
-  readonly #requests: Requests;
+  readonly #requests = new Requests();
   readonly #feeds = new Set<Feed>();
   readonly #owners = new Map<string, Feed>();
   readonly #schemas = new Map<string, TableSchema>();
-  readonly #stale = new Map<string, number>();
   readonly #watchers = new Set<() => void>();
-  #session: { readonly run: string; readonly limits: SessionLimits } | undefined;
+  #holds = 0;
   #lastId = 0;
   #stopPlatform: (() => void) | undefined;
 
   constructor(options: ConnectionOptions) {
-    const hooks: ConnectionHooks = {
-      welcomed: (frame) => {
-        this.#welcomed(frame);
-      },
-      received: (frames, length) => {
-        this.#received(frames, length);
-      },
-      cut: () => {
-        this.#cut();
-      },
-      moved: () => {
-        this.#moved();
-      },
-    };
-    this.#connection = new Connection(options, hooks);
-    this.#requests = new Requests((frame) => this.#ask(frame));
-  }
-
-  get session(): { readonly run: string; readonly limits: SessionLimits } | undefined {
-    return this.#session;
+    this.clock = options.clock;
+    this.random = options.random;
+    this.log = options.log;
+    this.#connection = new Connection(options, this);
   }
 
   get state(): ConnectionState {
     return this.#connection.state;
-  }
-
-  get staleSources(): ReadonlyMap<string, number> {
-    return this.#stale;
   }
 
   nextId(): number {
@@ -75,7 +65,7 @@ export class Wire implements FeedWire {
   }
 
   send(frame: ClientFrame): void {
-    this.#connection.send([frame]);
+    this.#connection.send(frame);
   }
 
   relieved(): void {
@@ -93,58 +83,60 @@ export class Wire implements FeedWire {
 
   /** The feed's channels are its own from now on. Throws CLIENT_CHANNEL_TAKEN; then none is. */
   claim(feed: Feed, channels: readonly string[]): void {
-    if (this.state.name === "closed") throw new AppError("CLIENT_CLOSED", "this cast was closed");
+    this.#mustBeOpen();
     for (const channel of channels) {
       const owner = this.#owners.get(channel);
       if (owner === undefined || owner === feed) continue;
-      throw new AppError(
-        "CLIENT_CHANNEL_TAKEN",
-        `attaching "${channel}": this cast follows it already`,
-        {
-          context: { channel },
-        },
-      );
+      const found = `attaching "${channel}": this cast follows it already`;
+      throw new AppError("CLIENT_CHANNEL_TAKEN", found);
     }
     for (const channel of channels) this.#owners.set(channel, feed);
     this.#feeds.add(feed);
     this.#want();
   }
 
-  release(feed: Feed, channels: readonly string[]): void {
+  release(feed: Feed, channels: Iterable<string>): void {
     for (const channel of channels) {
       if (this.#owners.get(channel) === feed) this.#owners.delete(channel);
     }
   }
 
   leave(feed: Feed): void {
-    this.release(feed, [...this.#owners.keys()]);
+    this.release(feed, this.#owners.keys());
     this.#feeds.delete(feed);
     this.#rest();
   }
 
-  /** `again`: after a cut it is asked again; otherwise given up with CLIENT_SILENT. */
+  /** Wants the connection without a feed, until the returned function is called. */
+  hold(): () => void {
+    this.#mustBeOpen();
+    this.#holds += 1;
+    this.#want();
+    return () => {
+      this.#holds -= 1;
+      this.#rest();
+    };
+  }
+
+  /** Rejects with CLIENT_SILENT where the session ends before the answer, or none is open. */
   async ask(
     frame: (id: number) => ClientFrame,
-    options: { readonly signal?: AbortSignal | undefined; readonly again: boolean },
+    signal: AbortSignal | undefined,
   ): Promise<ServerFrame> {
-    if (this.state.name === "closed") throw new AppError("CLIENT_CLOSED", "this cast was closed");
-    const answer = this.#requests.ask(frame, options);
-    this.#want();
-    try {
-      return await answer;
-    } finally {
-      this.#rest();
-    }
+    if (this.session === undefined) throw noSession();
+    const id = this.nextId();
+    const send = (): void => {
+      this.send(frame(id));
+    };
+    return this.#requests.ask(id, send, signal);
   }
 
   /** Throws CLIENT_FRAME_INVALID for a version that was never told. */
   schema(table: string, version: number): TableSchema {
     const schema = this.#schemas.get(`${table}/${version}`);
     if (schema !== undefined) return schema;
-    throw new AppError(
-      "CLIENT_FRAME_INVALID",
-      `schema ${version} of table "${table}" was never told`,
-    );
+    const found = `schema ${version} of table "${table}" was never told`;
+    throw new AppError("CLIENT_FRAME_INVALID", found);
   }
 
   reconnect(): void {
@@ -154,78 +146,75 @@ export class Wire implements FeedWire {
   /** Feeds have been stopped by their owners. */
   close(): void {
     this.#connection.dispatch({ name: "close" });
-    this.#requests.close();
-    this.#stopPlatform?.();
-    this.#stopPlatform = undefined;
+    this.#leavePlatform();
+  }
+
+  // -------------------------------------------------------------- what the connection says
+
+  welcomed(frame: WelcomeFrame): void {
+    this.session = frame;
+    this.#lastId = 0;
+    for (const { attacher } of this.#feeds) attacher.soon();
+    this.moved();
+  }
+
+  received(frames: readonly ServerFrame[], length: number): void {
+    const share = length / frames.filter(({ t }) => t === "changes").length;
+    const fed = new Set<Feed>();
+    for (const frame of frames) {
+      if (frame.t !== "changes") this.#frame(frame);
+      else {
+        const owner = this.#owners.get(frame.channel);
+        if (owner === undefined) continue;
+        fed.add(owner);
+        owner.collector.changes(frame, this.schema(frame.table, frame.schema), share);
+      }
+      // What a frame led to may have ended the session.
+      if (this.session === undefined) return;
+    }
+    if (fed.size === 0 || this.#queuedBytes() <= PAUSE_BYTES || this.#connection.pause()) return;
+    for (const { queue } of fed) {
+      if (queue.bytes <= CUT_BYTES) continue;
+      this.#connection.lose("CLIENT_QUEUE_FULL", `${queue.bytes} bytes wait for the store`);
+      return;
+    }
+  }
+
+  cut(): void {
+    this.session = undefined;
+    // What the next server thinks of its sources it will say.
+    this.staleSources.clear();
+    this.#requests.end(noSession());
+    for (const feed of this.#feeds) feed.cut();
+  }
+
+  moved(): void {
+    for (const watcher of [...this.#watchers]) watcher();
+  }
+
+  // -------------------------------------------------------------- inside
+
+  #mustBeOpen(): void {
+    if (this.state.name === "closed") throw new AppError("CLIENT_CLOSED", "this cast was closed");
   }
 
   #want(): void {
     this.#connection.dispatch({ name: "want" });
-    this.#stopPlatform ??= watchPlatform({
-      wentOnline: () => {
-        this.#connection.dispatch({ name: "wentOnline" });
-      },
-      wentOffline: () => {
-        this.#connection.dispatch({ name: "wentOffline" });
-      },
-      woke: () => {
-        this.#connection.woke();
-      },
+    this.#stopPlatform ??= watchPlatform((name) => {
+      if (name === "woke") this.#connection.woke();
+      else this.#connection.dispatch({ name });
     });
   }
 
   #rest(): void {
-    if (this.#feeds.size > 0 || this.#requests.isWaiting) return;
+    if (this.#feeds.size > 0 || this.#holds > 0) return;
     this.#connection.dispatch({ name: "rest" });
+    this.#leavePlatform();
+  }
+
+  #leavePlatform(): void {
     this.#stopPlatform?.();
     this.#stopPlatform = undefined;
-  }
-
-  #ask(frame: (id: number) => ClientFrame): number | undefined {
-    if (this.#session === undefined) return undefined;
-    const id = this.nextId();
-    this.send(frame(id));
-    return id;
-  }
-
-  #welcomed(frame: WelcomeFrame): void {
-    this.#session = { run: frame.run, limits: frame.limits };
-    this.#lastId = 0;
-    for (const feed of this.#feeds) feed.welcomed();
-    this.#requests.welcomed();
-  }
-
-  #cut(): void {
-    this.#session = undefined;
-    // What the next server thinks of its sources it will say.
-    this.#stale.clear();
-    this.#requests.cut();
-    for (const feed of this.#feeds) feed.cut();
-  }
-
-  #moved(): void {
-    for (const watcher of [...this.#watchers]) watcher();
-  }
-
-  #received(frames: readonly ServerFrame[], length: number): void {
-    let changes = 0;
-    for (const frame of frames) if (frame.t === "changes") changes += 1;
-    const share = changes === 0 ? 0 : Math.ceil(length / changes);
-    const fed = new Set<Feed>();
-    for (const frame of frames) {
-      const owner = frame.t === "changes" ? this.#owners.get(frame.channel) : undefined;
-      if (owner !== undefined) fed.add(owner);
-      if (frame.t !== "changes") this.#frame(frame);
-      else owner?.changes(frame, this.schema(frame.table, frame.schema), share);
-      // What a frame led to may have ended the session.
-      if (this.#session === undefined) return;
-    }
-    if (fed.size === 0 || this.#queuedBytes() <= PAUSE_BYTES || this.#connection.pause()) return;
-    for (const { queuedBytes } of fed) {
-      if (queuedBytes <= CUT_BYTES) continue;
-      this.#connection.lose("CLIENT_QUEUE_FULL", `${queuedBytes} bytes wait for the store`);
-      return;
-    }
   }
 
   #frame(frame: Exclude<ServerFrame, ChangesFrame>): void {
@@ -233,51 +222,28 @@ export class Wire implements FeedWire {
       case "schema":
         this.#learn(frame);
         return;
-      case "page":
-        this.#owners.get(frame.channel)?.page(frame, this.#session?.run ?? "");
-        return;
-      case "status":
-        this.#owners.get(frame.channel)?.status(frame);
-        return;
-      case "commit":
-        this.#commit(frame);
-        return;
-      case "attached":
-        for (const feed of this.#feeds) feed.attached(frame);
-        return;
-      case "detached":
-        for (const feed of this.#feeds) feed.detached(frame.channels);
-        return;
-      case "error":
-        if (frame.id !== undefined && this.#requests.refused(frame.id, frame)) return;
-        if (frame.id === undefined && frame.channels === undefined) return;
-        for (const feed of this.#feeds) feed.refused(frame);
-        return;
       case "historyPage":
       case "reached":
-        this.#requests.answered(frame.id, frame);
+        this.#requests.answered(frame);
         return;
       case "stale":
-        this.#stale.set(frame.source, frame.since);
-        this.#moved();
+        this.staleSources.set(frame.source, frame.since);
+        this.moved();
         return;
       case "fresh":
-        if (this.#stale.delete(frame.source)) this.#moved();
+        if (this.staleSources.delete(frame.source)) this.moved();
         return;
-      case "welcome":
-      case "renewed":
-      case "goaway":
-      case "pong":
-      case "heartbeat":
-        return;
+      case "error":
+        if (this.#requests.refused(frame)) return;
+        break;
+      case "commit":
+        if (frame.run !== undefined && this.session !== undefined)
+          this.session = { ...this.session, run: frame.run };
+        break;
+      default:
+      // Only channels are concerned, or nobody.
     }
-  }
-
-  #commit(frame: Extract<ServerFrame, { t: "commit" }>): void {
-    if (this.#session === undefined) return;
-    const run = frame.run ?? this.#session.run;
-    if (run !== this.#session.run) this.#session = { ...this.#session, run };
-    for (const feed of this.#feeds) feed.commit(frame, run);
+    for (const feed of this.#feeds) feed.heard(frame);
   }
 
   /** The same object for the same version, so that what is worked out for it once serves all sessions. */
@@ -285,20 +251,21 @@ export class Wire implements FeedWire {
     const name = `${table}/${version}`;
     let schema: TableSchema = { table, version, kind, columns, key };
     const known = this.#schemas.get(name);
-    if (known !== undefined && JSON.stringify(known) === JSON.stringify(schema)) schema = known;
+    if (JSON.stringify(known) === JSON.stringify(schema)) schema = known ?? schema;
     else if (this.#schemas.size >= SCHEMAS_MAX) {
-      throw new AppError(
-        "CLIENT_FRAME_INVALID",
-        `the server told more than ${SCHEMAS_MAX} schemas`,
-      );
+      throw new AppError("CLIENT_FRAME_INVALID", "the server told too many schemas");
     }
     this.#schemas.set(name, schema);
-    for (const feed of this.#feeds) feed.schema(schema);
+    for (const { collector } of this.#feeds) collector.schema(schema);
   }
 
   #queuedBytes(): number {
     let bytes = 0;
-    for (const feed of this.#feeds) bytes += feed.queuedBytes;
+    for (const { queue } of this.#feeds) bytes += queue.bytes;
     return bytes;
   }
+}
+
+function noSession(): AppError {
+  return new AppError("CLIENT_SILENT", "the session ended");
 }

@@ -9,7 +9,7 @@ const CHANNEL = /^[A-Za-z0-9_\-.:@/+=~!$,;()\u00a1-\uffff]+$/u;
 const encoder = new TextEncoder();
 
 export function isChannelName(name: string): boolean {
-  if (name.length === 0 || name.length > CHANNEL_BYTES_MAX || !CHANNEL.test(name)) return false;
+  if (name.length > CHANNEL_BYTES_MAX || !CHANNEL.test(name)) return false;
   return encoder.encode(name).length <= CHANNEL_BYTES_MAX;
 }
 

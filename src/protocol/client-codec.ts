@@ -1,23 +1,13 @@
-/**
- * The client's side of messages, apart from the server's, whose checks would be a tenth of a browser's
- * download. What a server sent is parsed leniently (server-frames.ts). Throws ProtocolErrors.
- */
+/** The client's side of messages. What a server sent is parsed leniently (server-frames.ts). */
 import type { ClientFrame, ServerFrame } from "./frames.js";
-import { parseObject } from "./json-line.js";
-import { checkServerFrame } from "./server-frames.js";
+import { parseServerFrame } from "./server-frames.js";
 
-/** The known frames of a server's message, in order. Throws where the server cannot be trusted. */
+/** The known frames of a server's message, in order. Throws CLIENT_FRAME_INVALID where the server cannot be trusted. */
 export function parseServerMessage(message: string): ServerFrame[] {
   const frames: ServerFrame[] = [];
-  let start = 0;
-  while (start < message.length) {
-    const newline = message.indexOf("\n", start);
-    const end = newline < 0 ? message.length : newline;
-    if (end > start) {
-      const frame = checkServerFrame(parseObject(message.slice(start, end)));
-      if (frame !== undefined) frames.push(frame);
-    }
-    start = end + 1;
+  for (const line of message.split("\n")) {
+    const frame = line === "" ? undefined : parseServerFrame(line);
+    if (frame !== undefined) frames.push(frame);
   }
   return frames;
 }

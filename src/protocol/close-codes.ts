@@ -30,7 +30,10 @@ export const closeCodes = {
 
 export type CloseReason = keyof typeof closeCodes;
 
+/** The first code of "do not come back", by itself: a client needs no list of the others. */
+export const LASTING_FROM = 4500;
+
 /** Whether a client may come back by itself. Codes outside both ranges (1006, 1001 …) are network: come back. */
 export function mayReconnect(code: number): boolean {
-  return code < 4500 || code > 4999;
+  return code < LASTING_FROM || code > 4999;
 }

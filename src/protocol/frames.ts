@@ -18,7 +18,7 @@ export interface HelloFrame {
   readonly t: "hello";
   readonly v: number;
   /** JWT or API key. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Name and version of the client, for logs. */
   readonly client?: string;
 }
@@ -37,7 +37,7 @@ export interface AttachChannel {
    * The client's store was never told `ready` for this channel: content comes page by page. Where `from` is
    * not a place it always does.
    */
-  readonly loading?: boolean;
+  readonly loading?: boolean | undefined;
 }
 
 /** A place; `"start"` for everything there is; for `events` also `"now"` or the last n entries. */
@@ -231,6 +231,8 @@ export interface ErrorFrame {
   readonly t: "error";
   readonly code: string;
   readonly message: string;
+  /** What to do about it. */
+  readonly cure?: string;
   /** The request it answers. */
   readonly id?: number;
   /** The channels it is about. */

@@ -5,7 +5,7 @@
 import { parseClientMessage } from "../../src/protocol/codec.js";
 import type { AttachedFrame, AttachFrame, ClientFrame } from "../../src/protocol/frames.js";
 
-type Listener = (event: { data?: unknown; code?: number; reason?: string }) => void;
+type Listener = (event: { data?: unknown; code?: number }) => void;
 
 export class ScriptedSocket {
   readonly url: string;
@@ -44,9 +44,9 @@ export class ScriptedSocket {
     this.#tell("message", { data });
   }
 
-  shut(code: number, reason = ""): void {
+  shut(code: number): void {
     this.closedWith ??= code;
-    this.#tell("close", { code, reason });
+    this.#tell("close", { code });
   }
 
   last<T extends ClientFrame["t"]>(t: T): Extract<ClientFrame, { t: T }> | undefined {

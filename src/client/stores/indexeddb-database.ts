@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../../base/clock.js";
 import { AppError, errorText, isNamed } from "../../base/errors.js";
+import { storeError } from "./store-errors.js";
 
 export const META = "changecast_meta";
 export const CHANNELS = "changecast_channels";
@@ -72,7 +73,7 @@ export class GrowingDatabase {
         if (!isNamed(error, "VersionError")) throw error;
       }
     }
-    throw new AppError("CLIENT_STORE_BLOCKED", `upgrading "${this.#name}": others keep doing so`);
+    throw storeError("CLIENT_STORE_BLOCKED", `upgrading "${this.#name}": others keep doing so`);
   }
 
   /**
@@ -154,7 +155,7 @@ export class GrowingDatabase {
         stop = this.#options.clock.after(BLOCKED_MS, () => {
           isLate = true;
           const found = "another tab keeps an older version of it open";
-          reject(new AppError("CLIENT_STORE_BLOCKED", `upgrading "${this.#name}": ${found}`));
+          reject(storeError("CLIENT_STORE_BLOCKED", `upgrading "${this.#name}": ${found}`));
         });
       };
       request.onupgradeneeded = () => {

@@ -23,6 +23,7 @@ import { applyFolded } from "./indexeddb-rows.js";
 import { beginSteps, endSteps, ensureTable, leave } from "./indexeddb-steps.js";
 import { type KeptTable, membersOf, type Write } from "./indexeddb-write.js";
 import type { EntryBatch, KeptChannel, SharedStore, StoreChanges, StoreUnit } from "./store.js";
+import { storeError } from "./store-errors.js";
 import { ChangeTally, Watchers } from "./watchers.js";
 
 /** Raised when object stores of ours are laid out in another way. */
@@ -187,7 +188,7 @@ export class IndexedDbStore implements SharedStore {
       got(transaction.objectStore(TABLES).getAll()) as Promise<KeptTable[]>,
     ]);
     if (format !== undefined && format > FORMAT) {
-      throw new AppError(
+      throw storeError(
         "CLIENT_STORE_NEWER",
         `opening the store: it has format ${format}, this client knows ${FORMAT}`,
       );
@@ -244,7 +245,7 @@ export class IndexedDbStore implements SharedStore {
       found === undefined
         ? "the browser has cleared it"
         : `it was opened again elsewhere (generation ${found}, this one is ${this.#generation})`;
-    throw new AppError("CLIENT_STORE_TAKEN", `writing to the store: ${what}`);
+    throw storeError("CLIENT_STORE_TAKEN", `writing to the store: ${what}`);
   }
 
   /** A transaction that changes rows; nothing of it is remembered if it fails. */
@@ -279,7 +280,7 @@ export class IndexedDbStore implements SharedStore {
       try {
         return await run();
       } catch (error) {
-        throw storeError(what, error);
+        throw failed(what, error);
       }
     };
     const done = this.#line.then(wrapped);
@@ -292,12 +293,9 @@ function stagedRange(channel: string): IDBKeyRange {
   return IDBKeyRange.bound([channel], [channel, []]);
 }
 
-function storeError(what: string, error: unknown): unknown {
-  if (error instanceof AppError) return error;
-  const isFull = isNamed(error, "QuotaExceededError");
-  return new AppError(
-    isFull ? "CLIENT_STORE_FULL" : "CLIENT_STORE_FAILED",
-    `${what}: ${errorText(error)}`,
-    { cause: error },
-  );
+function failed(what: string, cause: unknown): unknown {
+  if (cause instanceof AppError) return cause;
+  const isFull = isNamed(cause, "QuotaExceededError");
+  const code = isFull ? "CLIENT_STORE_FULL" : "CLIENT_STORE_FAILED";
+  return storeError(code, `${what}: ${errorText(cause)}`, { cause });
 }

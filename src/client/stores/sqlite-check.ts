@@ -54,7 +54,7 @@ export function* checkOwnTable(
     throw new AppError(
       "CLIENT_TABLE_EXISTS",
       `table "${table}" was to be made, but the database has a ${String(found[0]?.["type"])} of that name`,
-      { context: { table } },
+      { context: { table }, cure: "Map the table to the app's, or rename one of both." },
     );
   }
   return columns;

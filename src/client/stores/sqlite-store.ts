@@ -23,6 +23,7 @@ import {
   type TableMapping,
 } from "./sqlite-table.js";
 import type { EntryBatch, KeptChannel, Store, StoreChanges, StoreUnit } from "./store.js";
+import { storeError } from "./store-errors.js";
 import { tableStep } from "./table-change.js";
 import { ChangeTally, Watchers } from "./watchers.js";
 import { drive, got, type Work } from "./work.js";
@@ -62,8 +63,9 @@ class SqliteStore implements Store {
     return this.#inLine("opening the store", (connection) => this.#open(connection));
   }
 
-  check(schema: TableSchema): Promise<void> {
-    return this.#inLine("checking a table", (connection) =>
+  async check(schema: TableSchema): Promise<void> {
+    if (this.#checked.has(versionName(schema))) return;
+    await this.#inLine("checking a table", (connection) =>
       this.#check(connection, schema, this.#tables),
     );
   }
@@ -101,7 +103,7 @@ class SqliteStore implements Store {
     yield* createInternal(connection);
     const format = yield* readMeta(connection, "format");
     if (format > STORE_FORMAT) {
-      throw new AppError(
+      throw storeError(
         "CLIENT_STORE_NEWER",
         `opening the store: it has format ${format}, this client knows ${STORE_FORMAT}`,
       );
@@ -267,7 +269,7 @@ class SqliteStore implements Store {
   *#checkGeneration(connection: SqliteConnection): Work<void> {
     const found = yield* readMeta(connection, "generation");
     if (found === this.#generation) return;
-    throw new AppError(
+    throw storeError(
       "CLIENT_STORE_TAKEN",
       `writing to the store: it was opened again elsewhere (generation ${found}, this one is ${this.#generation})`,
     );
@@ -298,7 +300,7 @@ class SqliteStore implements Store {
         return await this.#driver.transaction((connection) => drive(work(connection)));
       } catch (error) {
         if (error instanceof AppError || error instanceof InvariantError) throw error;
-        throw new AppError("CLIENT_STORE_FAILED", `${what}: ${errorText(error)}`, { cause: error });
+        throw storeError("CLIENT_STORE_FAILED", `${what}: ${errorText(error)}`, { cause: error });
       }
     };
     const done = this.#line.then(run, run);

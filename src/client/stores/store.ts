@@ -35,7 +35,7 @@ export interface ChannelStep extends KeptChannel {
    * `all`: what the channel held before is replaced by this unit. `after`: of an `events` table, rows of
    * the channel with a serial above `replaceAfter` go first: they belong to a history that is no more.
    */
-  readonly replace?: "all" | "after";
+  readonly replace?: "all" | "after" | undefined;
   readonly replaceAfter?: number;
   /** Parts of this unit were staged. */
   readonly staged?: boolean;

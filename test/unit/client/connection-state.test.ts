@@ -34,14 +34,12 @@ const events: { readonly [Name in EventName]: ConnectionEvent } = {
   want: { name: "want" },
   rest: { name: "rest" },
   tokenGiven: { name: "tokenGiven", token: "t" },
-  tokenFailed: { name: "tokenFailed", cause, jitter: 0.5 },
   opened: { name: "opened" },
   welcomed: { name: "welcomed" },
   lost: { name: "lost", code: 1006, retryInMs: 0, cause, jitter: 0.5 },
   refusedByServer: { name: "lost", code: 4501, retryInMs: 0, cause, jitter: 0.5 },
   stable: { name: "stable" },
   goaway: { name: "goaway", leaveInMs: 500 },
-  leave: { name: "leave" },
   timeUp: { name: "timeUp" },
   wentOffline: { name: "wentOffline" },
   wentOnline: { name: "wentOnline" },
@@ -54,14 +52,12 @@ const nothing = {
   want: "same",
   rest: "idle",
   tokenGiven: "same",
-  tokenFailed: "same",
   opened: "same",
   welcomed: "same",
   lost: "same",
   refusedByServer: "same",
   stable: "same",
   goaway: "same",
-  leave: "same",
   timeUp: "same",
   wentOffline: "same",
   wentOnline: "same",
@@ -72,7 +68,13 @@ const nothing = {
 
 const table: { readonly [Name in StateName]: Readonly<Record<EventName, Cell>> } = {
   idle: { ...nothing, rest: "same", want: "fetching" },
-  fetching: { ...nothing, tokenGiven: "opening", tokenFailed: "waiting", wentOffline: "offline" },
+  fetching: {
+    ...nothing,
+    tokenGiven: "opening",
+    lost: "waiting",
+    refusedByServer: "refused",
+    wentOffline: "offline",
+  },
   opening: {
     ...nothing,
     opened: "greeting",
@@ -93,7 +95,7 @@ const table: { readonly [Name in StateName]: Readonly<Record<EventName, Cell>> }
     refusedByServer: "refused",
     stable: "live",
     goaway: "live",
-    leave: "fetching",
+    timeUp: "fetching",
     wentOffline: "offline",
   },
   waiting: {
@@ -184,9 +186,9 @@ describe("the connection machine", () => {
       delayMs: OFFLINE_RETRY_MS,
     });
     const live: ConnectionState = { name: "live", attempt: 0, leaveInMs: undefined };
-    expect(nextConnection(live, { name: "leave" })).toBe(live);
+    expect(nextConnection(live, { name: "timeUp" })).toBe(live);
     const leaving = nextConnection(live, { name: "goaway", leaveInMs: 42 });
     expect(leaving).toEqual({ name: "live", attempt: 0, leaveInMs: 42 });
-    expect(nextConnection(leaving, { name: "leave" })).toEqual({ name: "fetching", attempt: 0 });
+    expect(nextConnection(leaving, { name: "timeUp" })).toEqual({ name: "fetching", attempt: 0 });
   });
 });

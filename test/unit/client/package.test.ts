@@ -13,8 +13,8 @@ import { settled } from "../../support/virtual-clock.js";
 const BUNDLE_MS = 60_000;
 
 describe.each([
-  ["the core with its WebSocket", "test/browser/entry-core.ts", 12 * 1024],
-  ["with IndexedDB", "test/browser/entry-indexeddb.ts", 18 * 1024],
+  ["the core with its WebSocket", "test/browser/entry-core.ts", 10 * 1024],
+  ["with IndexedDB", "test/browser/entry-indexeddb.ts", 16 * 1024],
 ])("%s", (_, entry, bytesMax) => {
   let made: Bundle;
 

@@ -303,10 +303,27 @@ describe("history", () => {
     expect(cast.status).toEqual({ state: "idle" });
   });
 
+  it.each([
+    ["a floor in text", { floor: "2", groups: [] }],
+    [
+      "an entry without op",
+      { groups: [{ table: "rows", schema: 1, base: 5, entries: [[7, 0, 0]] }] },
+    ],
+    ["no groups", {}],
+  ])("that is malformed (%s) is not taken", async (_name, fields) => {
+    const answer = history(cast, "log", { limit: 2 });
+    await settled();
+    server.socket.welcome();
+    await settled();
+    server.socket.say({ ...page, id: 1, ...fields });
+    await expect(answer).rejects.toMatchObject({ code: "CLIENT_FRAME_INVALID" });
+  });
+
   it("is refused, given up, or ended with the cast", async () => {
     const refused = history(cast, "log", { limit: 2 });
     await settled();
     server.socket.welcome();
+    await settled();
     server.socket.say({
       t: "error",
       id: 1,

@@ -9,6 +9,7 @@ import {
   type WorkerRequest,
   type WorkerTaken,
 } from "./wasm-messages.js";
+import { storeError } from "./store-errors.js";
 
 interface Waiting {
   readonly resolve: (value: never) => void;
@@ -58,5 +59,5 @@ export class WorkerLine {
 }
 
 export function taken(): AppError {
-  return new AppError("CLIENT_STORE_TAKEN", "using the store: this tab does not have it open");
+  return storeError("CLIENT_STORE_TAKEN", "using the store: this tab does not have it open");
 }

@@ -7,6 +7,7 @@
 import { type Clock, systemClock } from "../../base/clock.js";
 import { AppError, errorText, isNamed } from "../../base/errors.js";
 import type { WasmSqliteDatabase } from "../drivers/wasm-sqlite.js";
+import { storeError } from "./store-errors.js";
 
 /** What is used of a database of the pool. */
 export interface PoolDatabase extends WasmSqliteDatabase {
@@ -73,7 +74,7 @@ export async function openPool(sqlite3: Sqlite3, options: PoolOptions): Promise<
   }
   if (lock.lost.aborted) {
     pool.close();
-    throw new AppError("CLIENT_STORE_TAKEN", `opening "${name}": another tab has opened it since`);
+    throw storeError("CLIENT_STORE_TAKEN", `opening "${name}": another tab has opened it since`);
   }
   lock.lost.addEventListener("abort", () => {
     pool.close();

@@ -28,6 +28,7 @@ import {
 import { type OpenPool, openPool, type Sqlite3 } from "./wasm-pool.js";
 import { isWithoutRoom } from "./wasm-room.js";
 import { readRows, runStatements } from "./wasm-statements.js";
+import { storeError } from "./store-errors.js";
 
 interface WorkerScope {
   onmessage: ((event: MessageEvent<WorkerRequest>) => void) | null;
@@ -106,7 +107,7 @@ class ServedStore {
 
   get #mustBeOpen(): Open {
     if (this.#open !== undefined) return this.#open;
-    throw new AppError("CLIENT_STORE_TAKEN", "using the store: another tab has it open now");
+    throw storeError("CLIENT_STORE_TAKEN", "using the store: another tab has it open now");
   }
 
   get #store(): Store {
@@ -162,7 +163,7 @@ class ServedStore {
     const isOwn = error instanceof AppError && error.code !== "CLIENT_STORE_FAILED";
     if (isOwn && error.code !== "CLIENT_SQL_FAILED") return error;
     if (await isWithoutRoom(cause)) {
-      return new AppError("CLIENT_STORE_FULL", `the browser has no room left for the store`, {
+      return storeError("CLIENT_STORE_FULL", "the browser has no room left for the store", {
         cause,
       });
     }

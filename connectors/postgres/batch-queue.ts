@@ -13,6 +13,12 @@ import type { SourceBatch } from "../../src/model/change.js";
 const QUEUE_BYTES_MAX = 512 * 1024;
 const BATCH_OVERHEAD_BYTES = 300;
 
+export interface QueuedBatch {
+  readonly batch: SourceBatch;
+  /** Whose changes it holds. */
+  readonly xids: readonly number[];
+}
+
 export interface SwitchedFlow {
   pause(): void;
   resume(): void;
@@ -22,7 +28,7 @@ export class BatchQueue {
   readonly #flow: SwitchedFlow;
   readonly #bytesMax: number;
   readonly #moved = new SignalPoint();
-  #items: SourceBatch[] = [];
+  #items: QueuedBatch[] = [];
   #at = 0;
   #bytes = 0;
   #isPaused = false;
@@ -37,14 +43,14 @@ export class BatchQueue {
     return this.#isPaused;
   }
 
-  push(batch: SourceBatch): void {
-    const last = this.#items.length > this.#at ? this.#items.at(-1) : undefined;
+  push(batch: SourceBatch, xids: readonly number[] = []): void {
+    const last = this.#items.length > this.#at ? this.#items.at(-1)?.batch : undefined;
     if (batch.kind === "idle" && last?.kind === "idle") {
       const atHead = batch.atHead || last.atHead;
-      this.#items[this.#items.length - 1] = { ...batch, atHead };
+      this.#items[this.#items.length - 1] = { batch: { ...batch, atHead }, xids };
       return;
     }
-    this.#items.push(batch);
+    this.#items.push({ batch, xids });
     this.#bytes += sizeOf(batch);
     if (!this.#isPaused && this.#bytes > this.#bytesMax) {
       this.#isPaused = true;
@@ -59,30 +65,30 @@ export class BatchQueue {
     this.#moved.raise();
   }
 
-  async next(signal: AbortSignal): Promise<SourceBatch> {
+  async next(signal: AbortSignal): Promise<QueuedBatch> {
     for (;;) {
       if (signal.aborted) throw signal.reason;
-      const batch = this.#take();
-      if (batch !== undefined) return batch;
+      const item = this.#take();
+      if (item !== undefined) return item;
       if (this.#failure !== undefined) throw this.#failure.error;
       await this.#moved.wait(signal);
     }
   }
 
-  #take(): SourceBatch | undefined {
-    const batch = this.#items[this.#at];
-    if (batch === undefined) return undefined;
+  #take(): QueuedBatch | undefined {
+    const item = this.#items[this.#at];
+    if (item === undefined) return undefined;
     this.#at += 1;
     if (this.#at === this.#items.length || this.#at > 1_024) {
       this.#items = this.#items.slice(this.#at);
       this.#at = 0;
     }
-    this.#bytes -= sizeOf(batch);
+    this.#bytes -= sizeOf(item.batch);
     if (this.#isPaused && this.#bytes < this.#bytesMax / 2) {
       this.#isPaused = false;
       this.#flow.resume();
     }
-    return batch;
+    return item;
   }
 }
 

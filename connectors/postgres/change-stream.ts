@@ -6,8 +6,8 @@
  */
 import { raceAbort } from "../../src/base/abort.js";
 import { AppError } from "../../src/base/errors.js";
-import type { SourceBatch } from "../../src/model/change.js";
 import { BatchQueue } from "./batch-queue.js";
+import type { QueuedBatch } from "./batch-queue.js";
 import { HistoryProof, type Proof } from "./history-proof.js";
 import type { RelationMessage } from "./pgoutput.js";
 import { ReplicationStream } from "./replication-stream.js";
@@ -75,6 +75,9 @@ export class ChangeStream {
       data: (bytes, from, to) => {
         this.#data(bytes, from, to);
       },
+      rest: () => {
+        this.#assembler.flush();
+      },
       keepalive: (walEnd, wantsReply) => {
         this.#keepalive(walEnd, wantsReply);
       },
@@ -85,8 +88,8 @@ export class ChangeStream {
     this.#queue = new BatchQueue(this.#stream);
     this.#assembler = new TransactionAssembler({
       after: options.after,
-      sink: (batch) => {
-        this.#queue.push(batch);
+      sink: (batch, xids) => {
+        this.#queue.push(batch, xids);
         // What is new comes behind everything that is not.
         this.#proof.passed(this.#proof.until);
       },
@@ -117,7 +120,7 @@ export class ChangeStream {
     this.#proof.fail(error);
   }
 
-  next(signal: AbortSignal): Promise<SourceBatch> {
+  next(signal: AbortSignal): Promise<QueuedBatch> {
     return this.#queue.next(signal);
   }
 
@@ -181,6 +184,7 @@ export class ChangeStream {
         if (unknown === undefined) at += 1;
       }
     }
+    this.#assembler.flush();
     this.#backlog = [];
     this.#isDescribing = false;
     this.#stream.resume();
@@ -210,6 +214,7 @@ export class ChangeStream {
     if (!atHead && !isAwaited && !(isNews && position > this.#lastIdle)) return;
     if (atHead) this.#headWanted = undefined;
     if (isAwaited) this.#hurryTo = 0n;
+    this.#assembler.flush();
     this.#lastIdle = position;
     this.#lastIdleAt = this.#lastHeardAt;
     this.#queue.push({ kind: "idle", position, atHead });

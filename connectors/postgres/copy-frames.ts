@@ -18,6 +18,12 @@ export interface FrameHandlers {
   other(frame: Buffer): void;
 }
 
+export interface SocketHandlers {
+  /** What one reading of the socket brought is done with. */
+  rest(): void;
+  failed(error: unknown): void;
+}
+
 export class CopyFrames {
   readonly #handlers: FrameHandlers;
   /** A frame that is not whole yet: at most one, whose size the server bounds (1 GiB). */
@@ -61,12 +67,13 @@ export class CopyFrames {
 /** From now on `handlers.copyData` gets the socket's copy messages, and the driver, which is idle, the rest. */
 export function cutFrames(
   socket: Socket,
-  copyData: FrameHandlers["copyData"],
-  failed: (error: unknown) => void,
+  handlers: Pick<FrameHandlers, "copyData"> & SocketHandlers,
 ): void {
   const driver = socket.listeners("data") as ((chunk: Buffer) => void)[];
   const frames = new CopyFrames({
-    copyData,
+    copyData: (bytes, from, to) => {
+      handlers.copyData(bytes, from, to);
+    },
     other: (frame) => {
       for (const listener of driver) listener(frame);
     },
@@ -75,8 +82,9 @@ export function cutFrames(
   const cut = (chunk: Buffer): void => {
     try {
       frames.take(chunk);
+      handlers.rest();
     } catch (error) {
-      failed(error);
+      handlers.failed(error);
     }
   };
   socket.on("data", cut);

@@ -17,8 +17,9 @@ export interface Proof {
 }
 
 export interface ShownCommit {
-  readonly mark: string;
   readonly commitLsn: bigint;
+  /** Asked of the one commit that counts. */
+  mark(): string;
   /** Oids of the tables with changes in it; known where it was skipped. */
   readonly tables: ReadonlySet<number>;
 }
@@ -56,11 +57,12 @@ export class HistoryProof {
     return this.#result;
   }
 
-  committed({ mark, commitLsn, tables }: ShownCommit): void {
+  committed(commit: ShownCommit): void {
+    const { commitLsn, tables } = commit;
     const proof = this.#proof;
     if (proof === undefined || this.#isDecided || commitLsn < proof.commitLsn) return;
     if (commitLsn === proof.commitLsn) {
-      this.#wasShown = mark === proof.mark;
+      this.#wasShown = commit.mark() === proof.mark;
       if (!this.#wasShown) this.#decide(false);
     } else for (const table of tables) this.#strange.add(table);
   }

@@ -118,10 +118,9 @@ export class PostgresSession implements SourceSession {
     this.#forgetVisible().catch(() => undefined);
     try {
       for (;;) {
-        const batch = await stream.next(signal);
+        const { batch, xids } = await stream.next(signal);
         // Before it is yielded: a chunk that is asked for afterwards has to show it.
-        if (batch.kind === "transaction" && batch.part === 0)
-          this.#seen.add(Number(batch.transaction));
+        for (const xid of xids) this.#seen.add(xid);
         yield batch;
       }
     } catch (error) {

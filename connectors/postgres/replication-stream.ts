@@ -26,6 +26,8 @@ export interface ReplicationTarget {
 export interface ReplicationHandlers {
   /** One message of the output plug-in: what stands between the two places. The bytes stay as they are. */
   data(bytes: Buffer, from: number, to: number): void;
+  /** What one reading of the socket brought has been told. */
+  rest?(): void;
   /** Everything written below `walEnd` has been sent. */
   keepalive(walEnd: bigint, wantsReply: boolean): void;
   /** Once, and nothing comes after it. */
@@ -120,7 +122,10 @@ export class ReplicationStream {
       const read = (bytes: Buffer, from: number, to: number): void => {
         this.#guarded(bytes, from, to);
       };
-      cutFrames(inner.stream, read, refuse);
+      const rest = (): void => {
+        if (!this.#isEnded) this.#handlers.rest?.();
+      };
+      cutFrames(inner.stream, { copyData: read, rest, failed: refuse });
       client.on("error", refuse);
       // A list of SQL names inside a literal: both ways of quoting.
       const names = `"${publication.replaceAll('"', '""')}"`.replaceAll("'", "''");

@@ -3,17 +3,20 @@
  * tables that nobody reads, and cuts large transactions into parts, so that memory stays bounded
  * whatever their size. Pure: what it makes goes to `sink`; it asks for what it needs to know of a table.
  */
-import type { Change, SourceBatch, TransactionBatch } from "../../src/model/change.js";
+import type { Change, TransactionBatch } from "../../src/model/change.js";
 import type { BeginMessage, RelationMessage } from "./pgoutput.js";
 import type { ShownCommit } from "./history-proof.js";
 import * as pgoutput from "./pgoutput.js";
 import { RowMemory } from "./row-memory.js";
 import { RowPlan } from "./row-plan.js";
 import type { DescribedTable } from "./row-plan.js";
-import { positionAfter, positionOf } from "./wal-position.js";
+import { lsnOf, positionAfter, positionOf } from "./wal-position.js";
 
 /** What a change takes besides its bytes: the objects around its values. */
 const CHANGE_OVERHEAD_BYTES = 120;
+
+/** What small transactions that came together may take as one batch: each would cost as much as hundreds of rows. */
+const GATHERED_BYTES_MAX = 64 * 1024;
 
 /** A part of a transaction: small beside what the pipeline gathers, large beside the cost of a batch. */
 export const PART_BYTES_MAX = 256 * 1024;
@@ -22,7 +25,8 @@ export interface AssemblerOptions {
   /** Transactions at or below this position are skipped; "" for none. */
   readonly after: string;
   readonly partBytesMax?: number;
-  readonly sink: (batch: SourceBatch) => void;
+  /** `xids`: whose changes it holds. */
+  readonly sink: (batch: TransactionBatch, xids: readonly number[]) => void;
   /** A commit was read, skipped or not. */
   readonly onCommit: (commit: ShownCommit) => void;
 }
@@ -33,9 +37,16 @@ interface Table {
   plan: RowPlan | null | undefined;
 }
 
+interface Gathered {
+  /** Of the last one. */
+  begin: BeginMessage;
+  readonly xids: number[];
+  readonly changes: Change[];
+  bytes: number;
+}
+
 interface Open {
   readonly begin: BeginMessage;
-  readonly position: string;
   readonly isSkipped: boolean;
   part: number;
   changes: Change[];
@@ -49,12 +60,16 @@ export class TransactionAssembler {
   readonly #partBytesMax: number;
   readonly #tables = new Map<number, Table>();
   readonly #memory = new RowMemory();
+  /** Transactions up to it are skipped; −1 for none. */
+  readonly #after: bigint;
   #open: Open | undefined;
+  #gathered: Gathered | undefined;
   #passed = 0n;
 
   constructor(options: AssemblerOptions) {
     this.#options = options;
     this.#partBytesMax = options.partBytesMax ?? PART_BYTES_MAX;
+    this.#after = options.after === "" ? -1n : lsnOf(options.after);
   }
 
   get isInTransaction(): boolean {
@@ -115,9 +130,9 @@ export class TransactionAssembler {
 
   #begin(begin: BeginMessage): void {
     if (this.#open !== undefined) throw pgoutput.unreadable("a transaction inside another");
-    const position = positionAfter(begin.commitLsn);
-    const isSkipped = position <= this.#options.after;
-    this.#open = { begin, position, isSkipped, part: 0, changes: [], bytes: 0, tables: new Set() };
+    const isSkipped = begin.commitLsn < this.#after;
+    const tables = isSkipped ? new Set<number>() : NO_TABLES;
+    this.#open = { begin, isSkipped, part: 0, changes: [], bytes: 0, tables };
   }
 
   #commit({ commitLsn, endLsn }: pgoutput.CommitMessage): void {
@@ -125,10 +140,12 @@ export class TransactionAssembler {
     if (open === undefined || open.begin.commitLsn !== commitLsn) {
       throw pgoutput.unreadable("a commit without its begin");
     }
-    if (open.changes.length > 0) this.#emit(open, true);
+    if (open.part > 0) this.#emit(open, true);
+    else if (open.changes.length > 0) this.#gather(open);
     this.#open = undefined;
     this.pass(endLsn);
-    this.#options.onCommit({ mark: markOf(open.begin), commitLsn, tables: open.tables });
+    const { begin, tables } = open;
+    this.#options.onCommit({ mark: () => markOf(begin), commitLsn, tables });
   }
 
   /** Replaces what was known: even an equal text may hide another key. Described when a row comes. */
@@ -189,24 +206,54 @@ export class TransactionAssembler {
     open.bytes += bytes + CHANGE_OVERHEAD_BYTES;
   }
 
+  /** A whole transaction. */
+  #gather({ begin, changes, bytes }: Open): void {
+    const gathered = this.#gathered;
+    if (gathered === undefined || gathered.bytes + bytes > GATHERED_BYTES_MAX) {
+      this.flush();
+      this.#gathered = { begin, xids: [begin.xid], changes, bytes };
+      return;
+    }
+    gathered.begin = begin;
+    gathered.xids.push(begin.xid);
+    for (const change of changes) gathered.changes.push(change);
+    gathered.bytes += bytes;
+  }
+
+  /** Hands on what was gathered: before anything that comes behind it, and as soon as nothing more is at hand. */
+  flush(): void {
+    const gathered = this.#gathered;
+    if (gathered === undefined) return;
+    this.#gathered = undefined;
+    const { begin, xids, changes, bytes } = gathered;
+    const count = xids.length > 1 ? { count: xids.length } : {};
+    const batch = { ...namesOf(begin), ...count, part: 0, last: true, changes, bytes };
+    this.#options.sink(batch, xids);
+  }
+
   #emit(open: Open, last: boolean): void {
-    const { begin, position, part, changes, bytes } = open;
-    const batch: TransactionBatch = {
-      kind: "transaction",
-      transaction: String(begin.xid),
-      part,
-      last,
-      position,
-      mark: markOf(begin),
-      committedAt: begin.committedAt,
-      changes,
-      bytes,
-    };
+    this.flush();
+    const { begin, part, changes, bytes } = open;
+    const batch = { ...namesOf(begin), part, last, changes, bytes };
+    this.#options.sink(batch, part === 0 ? [begin.xid] : []);
     open.part += 1;
     open.changes = [];
     open.bytes = 0;
-    this.#options.sink(batch);
   }
+}
+
+const NO_TABLES: Set<number> = new Set();
+
+function namesOf(
+  begin: BeginMessage,
+): Omit<TransactionBatch, "part" | "last" | "changes" | "bytes"> {
+  return {
+    kind: "transaction",
+    transaction: String(begin.xid),
+    position: positionAfter(begin.commitLsn),
+    mark: markOf(begin),
+    committedAt: begin.committedAt,
+  };
 }
 
 /** Names one commit beyond doubt: a database restored to an earlier moment has another one at its place. */

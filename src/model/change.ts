@@ -74,11 +74,13 @@ export interface RenewChange {
 
 export type Change = RowChange | TruncateChange | RenewChange;
 
-/** A slice of one transaction. A transaction is one or more consecutive slices, the last one marked. */
+/** A slice of one transaction, or some small ones together. A transaction is one or more consecutive slices, the last one marked. */
 export interface TransactionBatch {
   readonly kind: "transaction";
   /** Names the transaction, e.g. its xid: equal for all parts. */
   readonly transaction: string;
+  /** So many small ones that the source had ready together, named by the last; left out for one. */
+  readonly count?: number;
   /** 0, 1, 2 … within the transaction. */
   readonly part: number;
   readonly last: boolean;

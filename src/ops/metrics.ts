@@ -120,9 +120,9 @@ export class Metrics {
     const connects = this.#labelled("changecast_connects_total", "Sessions opened.", "source");
     const failures = this.#labelled("changecast_source_failures_total", "Failed tries.", "code");
     return {
-      transaction: (source: string, count: number): void => {
-        transactions(source);
-        changes(source, count);
+      transactions: (source: string, count: number, changed: number): void => {
+        transactions(source, count);
+        changes(source, changed);
       },
       appended: (entryCount: number, byteCount: number): void => {
         entries.inc(entryCount);

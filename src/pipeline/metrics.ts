@@ -1,7 +1,7 @@
 /** What the pipeline counts. The numbers belong to ops/; they come in as plain functions. */
 export interface PipelineMetrics {
-  /** A source transaction was collected, with so many changes. */
-  transaction(source: string, changes: number): void;
+  /** Source transactions were collected, with so many changes. */
+  transactions(source: string, count: number, changes: number): void;
   /** A block became durable: its entries and about its bytes. */
   appended(entries: number, bytes: number): void;
   /** A transaction took the way of the huge ones. */
@@ -17,7 +17,7 @@ export interface PipelineMetrics {
 }
 
 export const silentPipelineMetrics: PipelineMetrics = {
-  transaction: () => undefined,
+  transactions: () => undefined,
   appended: () => undefined,
   huge: () => undefined,
   parked: () => undefined,

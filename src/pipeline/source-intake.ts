@@ -130,7 +130,7 @@ export class SourceIntake implements Contributor {
     if (!batch.last) return;
     if (this.#huge === undefined) await this.#collect(batch);
     else await this.#commitHuge(batch, this.#huge);
-    this.#options.metrics.transaction(this.name, this.#count);
+    this.#options.metrics.transactions(this.name, batch.count ?? 1, this.#count);
     this.#count = 0;
     this.#bytes = 0;
     this.#moved.raise();

@@ -42,8 +42,8 @@ describe("the numbers page", () => {
   it("adds up what pipeline and broker count", async () => {
     const { metrics, text } = page();
     const pipeline = metrics.pipeline();
-    pipeline.transaction("shop", 3);
-    pipeline.transaction("shop", 4);
+    pipeline.transactions("shop", 1, 3);
+    pipeline.transactions("shop", 2, 4);
     pipeline.appended(9, 900);
     pipeline.parked("shop", "RULE_CHANNEL_INVALID");
     pipeline.copied("shop", 500);
@@ -51,7 +51,7 @@ describe("the numbers page", () => {
     broker.sent(5, 70);
     broker.closed(4000);
     const shown = await text();
-    expect(shown).toMatch(/^changecast_source_transactions_total\{source="shop"\} 2$/m);
+    expect(shown).toMatch(/^changecast_source_transactions_total\{source="shop"\} 3$/m);
     expect(shown).toMatch(/^changecast_source_changes_total\{source="shop"\} 7$/m);
     expect(shown).toMatch(/^changecast_entries_total 9$/m);
     expect(shown).toMatch(/^changecast_parked_total\{code="RULE_CHANNEL_INVALID"\} 1$/m);

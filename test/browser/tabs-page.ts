@@ -55,18 +55,20 @@ async function liveIndexedDb(): Promise<SharedStore> {
 async function liveSqlite(): Promise<SharedStore> {
   const worker = (): Worker => new Worker("/sqlite-worker.js", { type: "module" });
   const made = await wasmStore("tabs", { worker });
-  let reading: Promise<void> | undefined;
-  let isDue = false;
+  let isReading = false;
+  let due = 0;
   const read = async (): Promise<void> => {
-    do {
-      isDue = false;
+    for (let told = -1; told !== due;) {
+      told = due;
       show(await made.all<ShownRow>("SELECT id, value FROM rows ORDER BY id"));
-    } while (isDue);
-    reading = undefined;
+    }
+    isReading = false;
   };
   made.watch("rows", () => {
-    isDue = true;
-    reading ??= read();
+    due += 1;
+    if (isReading) return;
+    isReading = true;
+    read().catch(reportError);
   });
   return made;
 }

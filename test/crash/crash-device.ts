@@ -93,7 +93,7 @@ export class CrashDevice {
     const store = openPhotostructure(this.#file);
     try {
       const { name, channels } = this;
-      const rows = (table: string): string[] => storedRows(store, table);
+      const rows = async (table: string): Promise<string[]> => storedRows(store, table);
       const wrong = await compareTables(database, { name, channels, rows });
       const [integrity] = store.all("pragma integrity_check");
       const found = String(integrity?.["integrity_check"]);

@@ -2,9 +2,9 @@
 import { MongoClient } from "mongodb";
 import type { Db } from "mongodb";
 import { arrayForm, documentForm, itemsOf, membersOf } from "../../src/model/any-form.js";
+import type { BankDevice } from "./bank-device.js";
 import type { BankSide, SideFault, WriteOptions, Written } from "./bank-side.js";
 import { compareLines, ledgerFaults, trailFaults } from "./convergence-compare.js";
-import type { Device } from "./convergence-device.js";
 import { columnsOf, stateTables } from "./convergence-rules.js";
 import type { Program } from "./end-to-end-program.js";
 import { createMongodbBank, MongodbBankWriter } from "./mongodb-bank-workload.js";
@@ -124,11 +124,11 @@ export class MongodbBank implements BankSide {
     return `${String(t)},${String(i)}`;
   }
 
-  async compare(device: Device): Promise<string[]> {
+  async compare(device: BankDevice): Promise<string[]> {
     const wrong: string[] = [];
     for (const table of stateTables) {
       const wanted = await rowsOfMongodb(this.#db, table, [...device.channels]);
-      const found = device.rows(table);
+      const found = await device.rows(table);
       const lines =
         this.#options.updates === "refetch"
           ? asIs
@@ -138,13 +138,13 @@ export class MongodbBank implements BankSide {
     return wrong;
   }
 
-  async audit(device: Device): Promise<string[]> {
+  async audit(device: BankDevice): Promise<string[]> {
     const before = { surely: this.#trailBefore, perhaps: this.#trailPerhaps };
     const accounts = await this.#db.collection("accounts").find().toArray();
     const balances = accounts.map((each) => [Number(each._id), String(each["balance"])] as const);
     return [
-      ...trailFaults(await this.#trail(), device.events("trail"), before),
-      ...ledgerFaults(new Map(balances), device.events("ledger")),
+      ...trailFaults(await this.#trail(), await device.events("trail"), before),
+      ...ledgerFaults(new Map(balances), await device.events("ledger")),
     ];
   }
 

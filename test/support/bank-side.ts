@@ -1,5 +1,5 @@
 /** The database side of the convergence test: a bank, who writes to it, and what can go wrong with it. */
-import type { Device } from "./convergence-device.js";
+import type { BankDevice } from "./bank-device.js";
 import type { Program } from "./end-to-end-program.js";
 import type { SeededRandom } from "./seeded-random.js";
 
@@ -36,8 +36,8 @@ export interface BankSide {
   /** Nobody writes any more: everything up to the position that it gives must reach the clients. */
   settle(): Promise<string>;
   /** What differs between the database and the device. */
-  compare(device: Device): Promise<string[]>;
+  compare(device: BankDevice): Promise<string[]>;
   /** What differs between the database's history and that of the device. */
-  audit(device: Device): Promise<string[]>;
+  audit(device: BankDevice): Promise<string[]>;
   close(): Promise<void>;
 }

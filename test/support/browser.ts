@@ -26,14 +26,14 @@ const packages = `${resolve(import.meta.dirname, "../..").replace(/\/dist$/, "")
 export type Scripts = Readonly<Record<string, string>>;
 
 export class PageServer {
+  readonly scripts: Scripts;
   readonly #server: Server;
-  readonly #scripts: Scripts;
 
   private constructor(scripts: Scripts) {
-    this.#scripts = scripts;
+    this.scripts = scripts;
     this.#server = createServer((request, response) => {
       const path = new URL(request.url ?? "/", "http://localhost").pathname;
-      const script = this.#scripts[path];
+      const script = this.scripts[path];
       if (script !== undefined) {
         response.setHeader("Content-Type", "text/javascript").end(script);
       } else if (path === "/") {
@@ -80,6 +80,7 @@ export class Browser {
   /** What scripts of its pages threw and nobody caught. */
   readonly errors: Error[] = [];
   readonly #profile: string;
+  readonly #origins: PageServer[] = [];
 
   private constructor(context: BrowserContext, pages: PageServer, profile: string) {
     this.context = context;
@@ -108,19 +109,26 @@ export class Browser {
     return new Browser(context, pages, profile);
   }
 
+  /** The same pages under another origin, whose storage is its own. */
+  async anotherOrigin(): Promise<PageServer> {
+    const pages = await PageServer.start(this.pages.scripts);
+    this.#origins.push(pages);
+    return pages;
+  }
+
   /** A new tab whose scripts have run. */
-  async open(query = ""): Promise<Page> {
+  async open(query = "", pages = this.pages): Promise<Page> {
     const page = await this.context.newPage();
     page.on("pageerror", (error) => {
       this.errors.push(error);
     });
-    await page.goto(`${this.pages.url}${query}`, { waitUntil: "load" });
+    await page.goto(`${pages.url}${query}`, { waitUntil: "load" });
     return page;
   }
 
   async close(): Promise<void> {
     await this.context.close();
-    await this.pages.close();
+    for (const pages of [this.pages, ...this.#origins]) await pages.close();
     rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -15,7 +15,7 @@ export interface HoldsTables {
   readonly name: string;
   readonly channels: Iterable<string>;
   /** In the form of `rowsOfDatabase`. */
-  rows(table: string): string[];
+  rows(table: string): Promise<readonly string[]>;
 }
 
 /** What the trail held before its channel began. */
@@ -71,7 +71,7 @@ async function compareTable(
   table: string,
 ): Promise<string[]> {
   const wanted = await rowsOfDatabase(database, table, store.channels);
-  return compareLines(store, { table, wanted, found: store.rows(table) });
+  return compareLines(store, { table, wanted, found: await store.rows(table) });
 }
 
 /** Rows as lines, both sorted. */

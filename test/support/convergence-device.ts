@@ -12,31 +12,19 @@ import { sqliteStore } from "../../src/client/stores/sqlite-store.js";
 import type { Gap } from "../../src/client/feed-sink.js";
 import type { Sync } from "../../src/client/sync.js";
 import { type OpenDatabase, openPhotostructure } from "../contract/sqlite-subject.js";
+import { type BankDevice, type DeviceOptions, VIOLATIONS_MAX } from "./bank-device.js";
 import { MONEY_TOTAL } from "./bank-workload.js";
 import { hasTable, type StoredEvent, storedEvents, storedRows } from "./convergence-compare.js";
 import { moneyChannels } from "./convergence-rules.js";
 import { TcpProxy } from "./tcp-proxy.js";
 
-export interface DeviceOptions {
-  readonly name: string;
-  readonly folder: string;
-  /** Where clients connect. */
-  readonly port: number;
-  readonly channels: readonly string[];
-  /** Whether content is whole at the server: the first copy is done. */
-  readonly isCopied: () => boolean;
-}
-
-const VIOLATIONS_MAX = 5;
-
-export class Device {
+export class Device implements BankDevice {
   readonly name: string;
   readonly channels: Set<string>;
-  /** What was seen after a transaction of the store and must never be. */
   readonly violations: string[] = [];
   readonly gaps: Gap[] = [];
-  /** Transactions after which the money was counted. */
   counted = 0;
+  #isContentWhole = false;
   readonly #options: DeviceOptions;
   readonly #proxy: TcpProxy;
   #database: OpenDatabase;
@@ -60,12 +48,19 @@ export class Device {
     return this.#cast !== undefined;
   }
 
-  get sync(): Sync {
-    if (this.#sync === undefined) throw new Error(`${this.name} is away`);
-    return this.#sync;
+  contentIsWhole(): void {
+    this.#isContentWhole = true;
   }
 
-  arrive(): void {
+  async live(): Promise<void> {
+    await this.#here.live();
+  }
+
+  async until(position: string, ms: number): Promise<void> {
+    await this.#here.until("bank", position, { signal: AbortSignal.timeout(ms) });
+  }
+
+  async arrive(): Promise<void> {
     if (this.#cast !== undefined) return;
     const url = `ws://127.0.0.1:${String(this.#proxy.port)}/v1`;
     const cast = changecast({ url, WebSocket });
@@ -85,7 +80,6 @@ export class Device {
     await cast?.close();
   }
 
-  /** Away, and whatever it held is lost. */
   async forget(): Promise<void> {
     await this.vanish();
     this.#database.close();
@@ -97,11 +91,10 @@ export class Device {
     this.#proxy.cut();
   }
 
-  mend(): void {
+  async mend(): Promise<void> {
     this.#proxy.mend();
   }
 
-  /** Follows one channel more, or one less. */
   async toggle(channel: string): Promise<void> {
     const isThere = this.channels.delete(channel);
     if (!isThere) this.channels.add(channel);
@@ -110,17 +103,15 @@ export class Device {
     else this.#sync.attach([channel]);
   }
 
-  /** The rows of a table, in the form of `rowsOfDatabase`. */
-  rows(table: string): string[] {
+  async rows(table: string): Promise<readonly string[]> {
     return storedRows(this.#database, table);
   }
 
-  /** In the order of their serials. */
-  events(table: string): StoredEvent[] {
+  async events(table: string): Promise<readonly StoredEvent[]> {
     return storedEvents(this.#database, table);
   }
 
-  get statusText(): string {
+  async statusText(): Promise<string> {
     if (this.#sync === undefined) return `${this.name}: away`;
     const { connection, channels, trouble } = this.#sync.status;
     const states = [...channels].map(([name, { state, ready, trouble: cause }]) => {
@@ -133,6 +124,11 @@ export class Device {
     await this.vanish();
     await this.#proxy.close();
     this.#database.close();
+  }
+
+  get #here(): Sync {
+    if (this.#sync === undefined) throw new Error(`${this.name} is away`);
+    return this.#sync;
   }
 
   get #file(): string {
@@ -148,7 +144,7 @@ export class Device {
   // ---------------------------------------------------------------- what each transaction leaves
 
   #look(): void {
-    if (!this.#options.isCopied()) return;
+    if (!this.#isContentWhole) return;
     const rows = this.#database.all("select channel from changecast_channels where ready = 1");
     const ready = new Set(rows.map((row) => String(row["channel"])));
     if (moneyChannels.every((channel) => ready.has(channel))) this.#countMoney();

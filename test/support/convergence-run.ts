@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { BankDevice, DeviceOptions } from "./bank-device.js";
 import type { BankSide, Written } from "./bank-side.js";
 import { Device } from "./convergence-device.js";
 import { bankChannels, moneyChannels } from "./convergence-rules.js";
@@ -17,8 +18,12 @@ export interface RunOptions {
   readonly seed: number;
   /** Makes the bank; the name is fit for a database. */
   readonly bank: (name: string, random: SeededRandom) => Promise<BankSide>;
+  /** Makes a client that is not here yet; an SQLite file of this process without it. */
+  readonly device?: (options: DeviceOptions) => Promise<BankDevice>;
   /** How long it is written to and disturbed. */
   readonly ms: number;
+  /** Nothing fails until the content is whole for the first time, so that all of the time is looked at. */
+  readonly calmCopy?: boolean;
 }
 
 export interface RunReport {
@@ -41,7 +46,7 @@ export async function runConvergence(options: RunOptions): Promise<RunReport> {
     return await run.run();
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
-    throw new Error(`${cause}\n\n${run.story()}`, { cause: error });
+    throw new Error(`${cause}\n\n${await run.story()}`, { cause: error });
   } finally {
     await run.close();
   }
@@ -51,7 +56,7 @@ class ConvergenceRun {
   readonly #options: RunOptions;
   readonly #random: SeededRandom;
   readonly #folder = mkdtempSync(join(tmpdir(), "changecast-convergence-"));
-  readonly #devices: Device[] = [];
+  readonly #devices: BankDevice[] = [];
   readonly #faults: string[] = [];
   readonly #startedAt = performance.now();
   #side: BankSide | undefined;
@@ -77,7 +82,8 @@ class ConvergenceRun {
     begun.catch(() => undefined);
     this.program.start();
     await this.program.ready();
-    for (const device of this.#devices) device.arrive();
+    for (const device of this.#devices) await device.arrive();
+    if (this.#options.calmCopy === true) await this.#untilCopied();
     const chaos = this.#chaos();
     this.#chaosEnded = chaos.catch(() => undefined);
     await begun;
@@ -105,11 +111,11 @@ class ConvergenceRun {
   }
 
   /** For a person who looks for the reason. */
-  story(): string {
-    const devices = this.#devices.map((device) => `  ${device.statusText}`);
+  async story(): Promise<string> {
+    const devices = await Promise.all(this.#devices.map((device) => device.statusText()));
     return [
       `faults: ${this.#faults.join("; ")}`,
-      ...devices,
+      ...devices.map((text) => `  ${text}`),
       `log of the program (whole: CHANGECAST_KEEP=1):`,
       this.#program?.logTail() ?? "",
     ].join("\n");
@@ -147,11 +153,9 @@ class ConvergenceRun {
       ["some", few.length === 0 ? ["lengths"] : few],
       ["auditor", ["trail", "ledger", "lengths", ...moneyChannels]],
     ];
+    const create = this.#options.device ?? ((options) => Device.create(options));
     for (const [name, channels] of lists) {
-      const isCopied = (): boolean => this.#isCopied;
-      this.#devices.push(
-        await Device.create({ name, folder: this.#folder, port, channels, isCopied }),
-      );
+      this.#devices.push(await create({ name, folder: this.#folder, port, channels }));
     }
   }
 
@@ -174,8 +178,8 @@ class ConvergenceRun {
     if (!this.program.isRunning) this.program.start();
     await this.program.ready();
     for (const device of this.#devices) {
-      device.mend();
-      device.arrive();
+      await device.mend();
+      await device.arrive();
     }
     await copied;
     // A device that went away meanwhile waited no more.
@@ -187,14 +191,19 @@ class ConvergenceRun {
   async #untilCopied(): Promise<void> {
     if (this.#isCopied) return;
     const [device] = this.#devices;
-    await device?.sync.live();
+    await device?.live();
     this.#isCopied = true;
+    for (const each of this.#devices) each.contentIsWhole();
     this.#tell("copied");
   }
 
   async #fault(): Promise<void> {
     const device = this.#random.pick(this.#devices);
     if (device === undefined) return;
+    if (device.disturb !== undefined && this.#random.below(2) === 0) {
+      this.#tell(`${device.name} ${await device.disturb(this.#random)}`);
+      return;
+    }
     let draw = this.#random.below(100);
     for (const fault of this.side.faults) {
       if (draw < fault.weight) {
@@ -220,26 +229,26 @@ class ConvergenceRun {
     if (this.#random.below(3) > 0) await this.program.ready();
   }
 
-  async #comeOrGo(device: Device): Promise<void> {
+  async #comeOrGo(device: BankDevice): Promise<void> {
     this.#tell(`${device.name} ${device.isHere ? "goes" : "comes"}`);
     if (device.isHere) await device.vanish();
-    else device.arrive();
+    else await device.arrive();
   }
 
-  async #startAnew(device: Device): Promise<void> {
+  async #startAnew(device: BankDevice): Promise<void> {
     this.#tell(`${device.name} anew`);
     await device.forget();
-    device.arrive();
+    await device.arrive();
   }
 
-  async #cutDevice(device: Device): Promise<void> {
+  async #cutDevice(device: BankDevice): Promise<void> {
     this.#tell(`${device.name} cut`);
     device.cut();
     await pause(this.#random.below(200));
-    device.mend();
+    await device.mend();
   }
 
-  async #toggle(device: Device): Promise<void> {
+  async #toggle(device: BankDevice): Promise<void> {
     const channel = this.#random.pick(bankChannels) ?? "vaults";
     this.#tell(`${device.name} ${device.channels.has(channel) ? "-" : "+"}${channel}`);
     await device.toggle(channel);
@@ -255,13 +264,12 @@ class ConvergenceRun {
   async #settle(): Promise<void> {
     const position = await this.side.settle();
     this.#tell(`all written, up to ${position}`);
-    for (const { name, sync } of this.#devices) {
-      const signal = AbortSignal.timeout(SETTLE_MS_MAX);
+    for (const device of this.#devices) {
       try {
-        await sync.until("bank", position, { signal });
-        await sync.live();
+        await device.until(position, SETTLE_MS_MAX);
+        await device.live();
       } catch (error) {
-        throw new Error(`${name} does not reach ${position}`, { cause: error });
+        throw new Error(`${device.name} does not reach ${position}`, { cause: error });
       }
     }
   }

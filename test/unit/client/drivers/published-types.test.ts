@@ -33,16 +33,18 @@ function complaints(published: Published, text: string): string[] {
     moduleResolution: ts.ModuleResolutionKind.Bundler,
     types: [],
   };
-  const host = ts.createCompilerHost(options);
-  const { fileExists, readFile, getSourceFile } = host;
-  // A folder that is missing on the disk would not be looked into.
-  host.directoryExists = () => true;
-  host.fileExists = (path) => files.has(path) || fileExists(path);
-  host.readFile = (path) => files.get(path) ?? readFile(path);
-  host.getSourceFile = (path, target) => {
-    const made = files.get(path);
-    if (made === undefined) return getSourceFile(path, target);
-    return ts.createSourceFile(path, made, target);
+  const disk = ts.createCompilerHost(options);
+  const host: ts.CompilerHost = {
+    ...disk,
+    // A folder that is missing on the disk would not be looked into.
+    directoryExists: () => true,
+    fileExists: (path) => files.has(path) || disk.fileExists(path),
+    readFile: (path) => files.get(path) ?? disk.readFile(path),
+    getSourceFile: (path, target) => {
+      const made = files.get(path);
+      if (made === undefined) return disk.getSourceFile(path, target);
+      return ts.createSourceFile(path, made, target);
+    },
   };
   const program = ts.createProgram([`${root}/test/asked.ts`], options, host);
   const asked = program.getSourceFile(`${root}/test/asked.ts`);

@@ -10,9 +10,23 @@ import type { SqliteValue } from "../../src/client/stores/sqlite-driver.js";
 import type { OpenSqlite } from "./sqlite-subject.js";
 import { openDatabaseSync } from "./sqlite-subject.js";
 
+type Database = InstanceType<typeof DatabaseSync>;
+
 export const openExpoSqlite: OpenSqlite = (path) => {
   const database = new DatabaseSync(path);
-  const expo: ExpoSqliteDatabase = {
+  return {
+    ...openDatabaseSync(DatabaseSync, path, database),
+    driver: expoSqlite(expoForm(database)),
+  };
+};
+
+export const openOpSqlite: OpenSqlite = (path) => {
+  const database = new DatabaseSync(path);
+  return { ...openDatabaseSync(DatabaseSync, path, database), driver: opSqlite(opForm(database)) };
+};
+
+export function expoForm(database: Database): ExpoSqliteDatabase {
+  return {
     execAsync: (source) =>
       later(() => {
         database.exec(source);
@@ -35,18 +49,16 @@ export const openExpoSqlite: OpenSqlite = (path) => {
         };
       }),
   };
-  return { ...openDatabaseSync(DatabaseSync, path, database), driver: expoSqlite(expo) };
-};
+}
 
-export const openOpSqlite: OpenSqlite = (path) => {
-  const database = new DatabaseSync(path);
+export function opForm(database: Database): OpSqliteDatabase {
   const run = (sql: string, params: SqliteValue[]) => {
     carried(params);
     const statement = database.prepare(sql);
     if (/^\s*select/i.test(sql)) return { rowsAffected: 0, rows: statement.all(...params) };
     return { rowsAffected: Number(statement.run(...params).changes), rows: [] };
   };
-  const op: OpSqliteDatabase = {
+  return {
     execute: (query, params) =>
       later(() => {
         if (params !== undefined) return run(query, params);
@@ -64,8 +76,7 @@ export const openOpSqlite: OpenSqlite = (path) => {
       };
     },
   };
-  return { ...openDatabaseSync(DatabaseSync, path, database), driver: opSqlite(op) };
-};
+}
 
 /** What both bridges take. */
 function carried(params: readonly unknown[]): void {

@@ -191,31 +191,36 @@ describe("what was applied", () => {
     });
   });
 
-  it("is there, and nothing of the unit under way, after the tab crashed in it", async () => {
-    const tab = await browser.open();
-    const debug = await browser.context.newCDPSession(tab);
-    const id = await opened(tab);
-    await applied(tab, id, tea);
-    const rows = Array.from(
-      { length: 20_000 },
-      (_, at): [number, number, number, "u", number, string] => [
-        ...([at + 10, 9, at, "u", at + 1] as const),
-        "more",
-      ],
-    );
-    const large = unit(9, [step("a", 30_000)], batch("a", products, ...rows));
-    applied(tab, id, large).catch(() => undefined);
-    await new Promise((resolve) => setTimeout(resolve, 150));
-    debug.send("Page.crash").catch(() => undefined);
-    const next = await opened(page);
-    const answer = await callPage(page, "call", next, "open", undefined);
-    const [kept] = answer.value as [{ place: { serial: number } }];
-    const found = (await read(page)).rows;
-    // The crash may have come after the commit: all of it then.
-    if (kept.place.serial === 1) expect(found).toEqual([{ id: 1, name: "tea" }]);
-    else expect(found).toHaveLength(20_000);
-    expect((await read(page, "PRAGMA integrity_check")).rows).toEqual([{ integrity_check: "ok" }]);
-  });
+  it.each([20, 80, 200, 400])(
+    "is there, and all or nothing of a unit in which the tab crashed after %d ms",
+    async (ms) => {
+      const tab = await browser.open();
+      const debug = await browser.context.newCDPSession(tab);
+      const id = await opened(tab);
+      await applied(tab, id, tea);
+      const rows = Array.from(
+        { length: 20_000 },
+        (_, at): [number, number, number, "u", number, string] => [
+          ...([at + 10, 9, at, "u", at + 1] as const),
+          "more",
+        ],
+      );
+      const large = unit(9, [step("a", 30_000)], batch("a", products, ...rows));
+      applied(tab, id, large).catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      debug.send("Page.crash").catch(() => undefined);
+      const next = await opened(page);
+      const answer = await callPage(page, "call", next, "open", undefined);
+      const [kept] = answer.value as [{ place: { serial: number } }];
+      const found = (await read(page)).rows;
+      // The crash may have come after the commit: all of it then.
+      if (kept.place.serial === 1) expect(found).toEqual([{ id: 1, name: "tea" }]);
+      else expect(found).toHaveLength(20_000);
+      expect((await read(page, "PRAGMA integrity_check")).rows).toEqual([
+        { integrity_check: "ok" },
+      ]);
+    },
+  );
 
   it("is there after the worker died, and the next call goes on", async () => {
     const id = await opened(page);
@@ -240,6 +245,18 @@ describe("whoever opens the store", () => {
     const id = await callPage(page, "createSqlite", name);
     const { error } = await callPage(page, "call", id, "open", undefined);
     expect(error?.code).toBe("CLIENT_STORE_NEWER");
+  });
+
+  it("is told that the worker cannot be loaded, and begins with another at the next try", async () => {
+    await withTab(async (tab) => {
+      const id = await callPage(tab, "createSqlite", name);
+      await tab.route("**/sqlite-worker.js", (route) => route.abort());
+      const { error } = await callPage(tab, "call", id, "open", undefined);
+      expect(error?.code).toBe("CLIENT_STORE_FAILED");
+      expect(error?.message).toContain("could not be loaded");
+      await tab.unroute("**/sqlite-worker.js");
+      expect((await callPage(tab, "call", id, "open", undefined)).error).toBeUndefined();
+    });
   });
 
   it.each([

@@ -3,18 +3,23 @@
  * nor a DOM. Method: a bundler's output, measured after gzip, and run in a bare context.
  */
 import { runInNewContext } from "node:vm";
+import { DatabaseSync } from "@photostructure/sqlite";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Cast, changecast } from "../../../src/client/client.js";
-import type { MemoryStore, memoryStore } from "../../../src/client/stores/memory-store.js";
+import type { expoSqlite } from "../../../src/client/drivers/expo-sqlite.js";
+import type { opSqlite } from "../../../src/client/drivers/op-sqlite.js";
+import type { sqliteStore } from "../../../src/client/stores/sqlite-store.js";
+import { expoForm, opForm } from "../../contract/native-subject.js";
 import { type Bundle, bundle } from "../../support/bundle.js";
 import { ScriptedServer } from "../../support/scripted-server.js";
-import { settled } from "../../support/virtual-clock.js";
 
 const BUNDLE_MS = 60_000;
 
 describe.each([
   ["the core with its WebSocket", "test/browser/entry-core.ts", 10 * 1024],
   ["with IndexedDB", "test/browser/entry-indexeddb.ts", 16 * 1024],
+  ["with SQLite in a worker", "test/browser/entry-sqlite.ts", 12 * 1024],
+  ["the worker beside SQLite", "test/browser/entry-sqlite-worker.ts", 13 * 1024],
 ])("%s", (_, entry, bytesMax) => {
   let made: Bundle;
 
@@ -38,10 +43,22 @@ describe.each([
   });
 });
 
+interface NativeClient {
+  readonly changecast: typeof changecast;
+  readonly expoSqlite: typeof expoSqlite;
+  readonly opSqlite: typeof opSqlite;
+  readonly sqliteStore: typeof sqliteStore;
+}
+
+type Database = InstanceType<typeof DatabaseSync>;
+
 describe("in a context without Node and DOM", () => {
-  it(
-    "the client connects and follows",
-    async () => {
+  it.each([
+    ["expo-sqlite", (of: NativeClient, database: Database) => of.expoSqlite(expoForm(database))],
+    ["op-sqlite", (of: NativeClient, database: Database) => of.opSqlite(opForm(database))],
+  ])(
+    "the client connects and follows into %s",
+    async (_name, driverOf) => {
       const { code } = await bundle("test/browser/entry-native.ts");
       const server = new ScriptedServer();
       // What Hermes and React Native have beside the language itself.
@@ -54,16 +71,14 @@ describe("in a context without Node and DOM", () => {
         const pairs = names.split(",").map((pair) => pair.trim().split(" as ").reverse().join(":"));
         return `({${pairs.join(",")}})`;
       });
-      const client = runInNewContext(script, native) as {
-        changecast: typeof changecast;
-        memoryStore: typeof memoryStore;
-      };
-      const store: MemoryStore = client.memoryStore();
+      const client = runInNewContext(script, native) as NativeClient;
+      const database = new DatabaseSync(":memory:");
+      const store = client.sqliteStore(driverOf(client, database));
       const cast: Cast = client.changecast({ url: "ws://test/v1" });
       const sync = cast.sync(store, ["a"]);
-      await settled();
+      await expect.poll(() => server.sockets.length).toBe(1);
       server.socket.welcome();
-      await settled();
+      await expect.poll(() => server.socket.all("attach").length).toBe(1);
       server.socket.accept();
       server.socket.say(
         {
@@ -85,8 +100,9 @@ describe("in a context without Node and DOM", () => {
         { t: "commit", at: 1, run: "r1", moved: [["a", 1, 0, 1]], ready: ["a"] },
       );
       await sync.live();
-      expect(JSON.stringify(store.rows("rows"))).toBe('[{"id":7}]');
+      expect(database.prepare("SELECT * FROM rows").all()).toEqual([{ id: 7 }]);
       await cast.close();
+      database.close();
     },
     BUNDLE_MS,
   );

@@ -1,0 +1,2 @@
+/** What the worker of such an app downloads, besides SQLite. */
+export { serveStore } from "../../src/client/stores/wasm-worker.js";

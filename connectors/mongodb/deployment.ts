@@ -4,7 +4,7 @@ import type { Db, Document, MongoClientOptions, ReadPreferenceMode, Timestamp } 
 import { raceAbort } from "../../src/base/abort.js";
 import { AppError } from "../../src/base/errors.js";
 import { failureOf, STANDALONE_CURE } from "./failures.js";
-import type { MongodbOptions, MongodbTarget } from "./options.js";
+import { urlParameters, type MongodbOptions, type MongodbTarget } from "./options.js";
 import { timeOf, type ClusterTime } from "./stream-position.js";
 
 /** An election takes up to 12 s with the server's defaults. */
@@ -51,12 +51,14 @@ function clientOptions(target: MongodbTarget, applicationName: string): MongoCli
   const { login, authSource, tls } = target;
   const password = login?.password?.reveal();
   return {
-    appName: applicationName.slice(0, 128),
-    serverSelectionTimeoutMS: SERVER_SELECTION_MS,
-    connectTimeoutMS: CONNECT_TIMEOUT_MS,
-    heartbeatFrequencyMS: HEARTBEAT_MS,
-    // The stream, its keys and a copy; each waits for one answer at a time.
-    maxPoolSize: 6,
+    ...withoutUrls(target, {
+      appName: applicationName.slice(0, 128),
+      serverSelectionTimeoutMS: SERVER_SELECTION_MS,
+      connectTimeoutMS: CONNECT_TIMEOUT_MS,
+      heartbeatFrequencyMS: HEARTBEAT_MS,
+      // The stream, its keys and a copy; each waits for one answer at a time.
+      maxPoolSize: 6,
+    }),
     // Resuming and trying again are this connector's own.
     retryReads: false,
     ...(login === undefined
@@ -65,6 +67,14 @@ function clientOptions(target: MongodbTarget, applicationName: string): MongoCli
     ...(authSource === undefined ? {} : { authSource }),
     ...(tls === undefined ? {} : tlsOptions(tls)),
   };
+}
+
+/** The address may say otherwise. */
+function withoutUrls({ url }: MongodbTarget, defaults: MongoClientOptions): MongoClientOptions {
+  const told = urlParameters(url.reveal());
+  return Object.fromEntries(
+    Object.entries(defaults).filter(([name]) => !told.has(name.toLowerCase())),
+  );
 }
 
 function tlsOptions({ ca, cert, key }: NonNullable<MongodbTarget["tls"]>): MongoClientOptions {

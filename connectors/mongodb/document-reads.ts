@@ -161,9 +161,12 @@ export class DocumentReads {
   }
 }
 
-/** Of a collection that does not exist nothing was read, so the server tells no time: then it is at most that of its answer. */
-function momentOf({ atClusterTime, clusterTime }: RawBatch): ClusterTime {
-  const moment = atClusterTime ?? clusterTime;
+/**
+ * Of a collection that does not exist nothing was read, so the server tells no moment: it is at most that of its
+ * answer. The deployment's time is missing in answers of a set whose keys are not made yet, the member's own is not.
+ */
+function momentOf({ atClusterTime, clusterTime, operationTime }: RawBatch): ClusterTime {
+  const moment = atClusterTime ?? clusterTime ?? operationTime;
   if (moment === undefined) throw new RangeError("a snapshot read that does not tell its time");
   return moment;
 }

@@ -10,6 +10,7 @@ import { AppError, errorText } from "../../src/base/errors.js";
 
 const serverCode = {
   badValue: 2,
+  userNotFound: 11,
   unauthorized: 13,
   authenticationFailed: 18,
   cursorNotFound: 43,
@@ -84,7 +85,7 @@ export function failureOf(error: unknown, doing: string): AppError {
 
 function namesOf(error: unknown): readonly [ErrorCode, string?] {
   const code = codeOf(error);
-  if (code === serverCode.authenticationFailed) return ["MONGODB_LOGIN_REFUSED"];
+  if (isLogin(error)) return ["MONGODB_LOGIN_REFUSED"];
   if (code === serverCode.unauthorized) return ["MONGODB_PRIVILEGE_MISSING"];
   if (code === serverCode.changeStreamOnStandalone)
     return ["MONGODB_SERVER_UNFIT", STANDALONE_CURE];
@@ -96,8 +97,10 @@ function namesOf(error: unknown): readonly [ErrorCode, string?] {
   return ["MONGODB_COMMAND_FAILED"];
 }
 
+/** The name of a certificate that no user has is told as such. */
 function isLogin(error: unknown): boolean {
-  return codeOf(error) === serverCode.authenticationFailed;
+  const code = codeOf(error);
+  return code === serverCode.authenticationFailed || code === serverCode.userNotFound;
 }
 
 export const STANDALONE_CURE =

@@ -4,7 +4,13 @@ import type { Document } from "mongodb";
 import type { Problem } from "../../src/model/problem.js";
 import type { SourcePosition } from "../../src/model/position.js";
 import type { StreamStart } from "./server-cursor.js";
-import { placeOf, timestampAfter, timestampOf, type ClusterTime } from "./stream-position.js";
+import {
+  placeOf,
+  timeBefore,
+  timestampAfter,
+  timestampOf,
+  type ClusterTime,
+} from "./stream-position.js";
 
 export interface Memo {
   /** Of the stages behind `$changeStream`: a token is good for one filter only (M-5). */
@@ -37,7 +43,7 @@ export function judgeHistory(
   if (memo.setName !== "" && memo.setName !== now.setName) {
     return { lost: `the replica set is ${now.setName}, and was ${memo.setName}` };
   }
-  if (now.head < time) {
+  if (isBefore(now.head, time)) {
     return { lost: "the deployment's newest operation is older than what was read before" };
   }
   if (token !== undefined && (memo.filter === "" || memo.filter === now.filter)) {
@@ -45,6 +51,11 @@ export function judgeHistory(
   }
   const from = isTimeOver ? timestampAfter(time) : timestampOf(time);
   return { start: { startAtOperationTime: from } };
+}
+
+/** The place of a stream that has shown nothing yet is the moment after the newest operation. */
+export function isBefore(head: ClusterTime, time: ClusterTime): boolean {
+  return head < timeBefore(time);
 }
 
 export function historyLost(source: string, why: string): Problem {

@@ -121,6 +121,7 @@ function checkUrl(text: string, problems: Problem[]): void {
     problems.push(problem("the url of the deployment is not mongodb://", cure, ["url"]));
     return;
   }
+  checkParameters(text, problems);
   try {
     new MongoClient(text);
   } catch (error) {
@@ -128,6 +129,37 @@ function checkUrl(text: string, problems: Problem[]): void {
     const why = isQuoting ? "cannot be read" : `cannot be read: ${errorText(error)}`;
     problems.push(problem(`the url of the deployment ${why}`, cure, ["url"]));
   }
+}
+
+/** Of the address: what an option of the source says, and what the connector has to say itself. */
+const NOT_IN_URL: ReadonlyMap<string, string> = new Map([
+  ["readpreference", "Write it as the option `readPreference`."],
+  ["readpreferencetags", "Leave it out: members are chosen by the option `readPreference`."],
+  ["maxstalenessseconds", "Leave it out: a stream is read from one member, however far behind."],
+  ["readconcernlevel", "Leave it out: the connector reads what a majority has, or a snapshot."],
+  ["retryreads", "Leave it out: the connector itself tries again."],
+]);
+
+/** The stream, its keys, a copy and the questions between wait for one answer each. */
+const POOL_SIZE_MIN = 3;
+
+/** What would be passed over in silence is refused. */
+function checkParameters(url: string, problems: Problem[]): void {
+  for (const [name, value] of urlParameters(url)) {
+    const cure = NOT_IN_URL.get(name);
+    if (cure !== undefined) {
+      problems.push(problem(`the url sets ${name}, which has no effect there`, cure, ["url"]));
+    } else if (name === "maxpoolsize" && Number(value) < POOL_SIZE_MIN) {
+      const least = `Allow at least ${String(POOL_SIZE_MIN)}, or leave it out.`;
+      problems.push(problem(`the url allows ${value} connections`, least, ["url"]));
+    }
+  }
+}
+
+/** By name in lower case: the driver takes any. */
+export function urlParameters(url: string): ReadonlyMap<string, string> {
+  const query = new URLSearchParams(url.split("?").slice(1).join("?"));
+  return new Map([...query].map(([name, value]) => [name.toLowerCase(), value]));
 }
 
 function checkPipeline(pipeline: Raw["pipeline"], problems: Problem[]): void {

@@ -1,8 +1,9 @@
 /** The cursor part of a server's reply, as raw bytes: whole batches are taken without decoding what is in them. */
 import { Long } from "mongodb";
+import type { Timestamp } from "mongodb";
 import { bsonType, bufferOf, documentEnd, int32At, nameEnd } from "./values/bson-layout.js";
 import { eachField } from "./raw-change.js";
-import { hexTime, type ClusterTime } from "./stream-position.js";
+import { hexTime, timeOf, type ClusterTime } from "./stream-position.js";
 
 export interface RawBatch {
   /** Zero when the server has closed the cursor. */
@@ -17,12 +18,15 @@ export interface RawBatch {
   readonly clusterTime: ClusterTime | undefined;
   /** Of a snapshot read. */
   readonly atClusterTime: ClusterTime | undefined;
+  /** At or after what the reply shows; of a majority. Undefined on a server that keeps no time. */
+  readonly operationTime: ClusterTime | undefined;
 }
 
 /** As `db.command(…, {raw: true})` gives it: nested documents are bytes. */
 export interface RawReply {
   readonly cursor?: Uint8Array;
   readonly $clusterTime?: Uint8Array;
+  readonly operationTime?: Timestamp;
 }
 
 export function readBatch(reply: RawReply): RawBatch {
@@ -43,8 +47,11 @@ export function readBatch(reply: RawReply): RawBatch {
       });
     } else if (name === "atClusterTime") atClusterTime = hexTime(bytes.readBigUInt64LE(value));
   });
-  const clusterTime = clusterTimeOf(reply);
-  return { id, collection, documents, bytes: bytes.length, token, clusterTime, atClusterTime };
+  return {
+    ...{ id, collection, documents, bytes: bytes.length, token, atClusterTime },
+    clusterTime: clusterTimeOf(reply),
+    operationTime: reply.operationTime === undefined ? undefined : timeOf(reply.operationTime),
+  };
 }
 
 function clusterTimeOf({ $clusterTime }: RawReply): ClusterTime | undefined {

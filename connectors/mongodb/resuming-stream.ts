@@ -103,11 +103,18 @@ export class ResumingStream {
     const batch = await (this.#ahead ?? this.#fetch());
     this.#ahead = undefined;
     if (batch.documents.length > 0) {
-      this.#ahead = this.#fetch();
+      this.#ahead = this.#fetchSoon();
       // Whoever asks for it is told.
       this.#ahead.catch(() => undefined);
     }
     return batch;
+  }
+
+  /** To ask takes as long as to go through a few changes: what came goes on its way first. */
+  async #fetchSoon(): Promise<StreamBatch> {
+    await new Promise((resolve) => setImmediate(resolve));
+    this.#options.signal.throwIfAborted();
+    return this.#fetch();
   }
 
   async close(): Promise<void> {

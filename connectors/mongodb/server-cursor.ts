@@ -125,8 +125,10 @@ async function findHome(deployment: Deployment, signal: AbortSignal): Promise<Ho
   if (readPreference === "primary" || facts.isSharded) return { client, options, isOwn: false };
   const hello = await raceAbort(client.db("admin").command({ hello: 1 }, options), signal);
   const { credentials, tls, ca, cert, key } = client.options;
+  const { serverSelectionTimeoutMS, connectTimeoutMS, heartbeatFrequencyMS } = client.options;
   const direct = new Client(`mongodb://${String(hello["me"])}/`, {
     ...{ directConnection: true, retryReads: false, tls },
+    ...{ serverSelectionTimeoutMS, connectTimeoutMS, heartbeatFrequencyMS },
     ...(client.options.appName === undefined ? {} : { appName: client.options.appName }),
     ...(credentials === undefined
       ? {}

@@ -2,7 +2,7 @@
  * One connection attempt: decides whether the deployment's history is the one that the journal knows, and opens
  * the stream before anything is looked at or copied: what happens from then on is in the stream.
  */
-import { raceAbort } from "../../src/base/abort.js";
+import { raceAbort, sleep } from "../../src/base/abort.js";
 import { errorText } from "../../src/base/errors.js";
 import type { OpenContext, SourceSession } from "../../src/connector/connector.js";
 import type { Relation } from "../../src/model/change.js";
@@ -14,14 +14,18 @@ import { copyPower } from "./copy.js";
 import { closeClient, headOf, isAtLeast, openDeployment, type Deployment } from "./deployment.js";
 import { DocumentReads } from "./document-reads.js";
 import { failureOf, isHistoryLost } from "./failures.js";
-import { filterHash, historyLost, judgeHistory, memoOf, type Memo } from "./history.js";
+import { filterHash, historyLost, isBefore, judgeHistory, memoOf, type Memo } from "./history.js";
 import { MongodbSession } from "./mongodb-session.js";
 import { NamespaceScope } from "./namespace-scope.js";
 import type { MongodbOptions } from "./options.js";
 import { ResumingStream } from "./resuming-stream.js";
 import type { CursorPlan, StreamStart } from "./server-cursor.js";
 import { Settling } from "./settling.js";
+import { placeOf, type ClusterTime } from "./stream-position.js";
 import { renewals, TransactionMaker } from "./transaction-maker.js";
+
+const HEAD_PAUSE_MS = 250;
+const HEAD_WAIT_MS = 5_000;
 
 export type Context = OpenContext<MongodbOptions>;
 
@@ -98,10 +102,9 @@ class Opening {
   }
 
   async #start(plan: CursorPlan, memo: Omit<Memo, "ahead">): Promise<Started> {
-    const { resume, source, signal } = this.#context;
+    const { resume, source } = this.#context;
     if (resume === undefined) return { stream: await this.#stream(plan, {}), lost: undefined };
-    const { client, readPreference } = this.#deployment;
-    const head = await raceAbort(headOf(client.db("admin"), readPreference), signal);
+    const head = await this.#headFrom(placeOf(resume.position).time);
     const verdict = judgeHistory(resume, { ...memo, head });
     let why = "lost" in verdict ? verdict.lost : "";
     if ("start" in verdict) {
@@ -113,6 +116,17 @@ class Opening {
       }
     }
     return { stream: await this.#stream(plan, {}), lost: historyLost(source, why) };
+  }
+
+  /** The newest operation. A primary that was just elected may not know yet that a majority has what was read before. */
+  async #headFrom(time: ClusterTime): Promise<ClusterTime> {
+    const { clock, signal } = this.#context;
+    const admin = this.#deployment.client.db("admin");
+    for (let waited = 0; ; waited += HEAD_PAUSE_MS) {
+      const head = await raceAbort(headOf(admin, "primaryPreferred"), signal);
+      if (!isBefore(head, time) || waited >= HEAD_WAIT_MS) return head;
+      await sleep(clock, HEAD_PAUSE_MS, signal);
+    }
   }
 
   #stream(plan: CursorPlan, start: StreamStart): Promise<ResumingStream> {

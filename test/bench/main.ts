@@ -13,10 +13,11 @@ import { ingestHuge } from "./ingest-huge.js";
 import { ingestMongodb } from "./ingest-mongodb.js";
 import { journal } from "./journal.js";
 import { latencyMongodb } from "./latency-mongodb.js";
+import { memoryMongodb } from "./memory-mongodb.js";
 
 const benches = [
   ...[journal, ingest, ingestSmall, ingestHuge, growth],
-  ...[ingestMongodb, latencyMongodb],
+  ...[ingestMongodb, latencyMongodb, memoryMongodb],
   ...[...clientBenches, ...brokerBenches, ...browserBenches],
 ];
 

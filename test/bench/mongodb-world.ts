@@ -52,7 +52,7 @@ export class MongodbBenchWorld {
   }
 
   /** Changecast that has copied what there is, and stands still. */
-  async program(): Promise<Program> {
+  async program(onStart: (program: Program) => void = () => undefined): Promise<Program> {
     const program = await Program.create(`
 journal: { path: journal }
 sources:
@@ -61,6 +61,7 @@ ${rules}`);
     program.write(program.configText.replace("level: debug", "level: info"));
     this.#programs.push(program);
     program.start();
+    onStart(program);
     await program.ready();
     await eventually("the copy", async () => program.logTail().includes("copy.finished"));
     return program;
@@ -88,6 +89,16 @@ ${rules}`);
     await this.#write(count, (at) => ({
       updateOne: { filter: keyOf(at), update: { $set: { quantity: 1_000 + (at % 1_000) } } },
     }));
+  }
+
+  /** The `count` documents from `from` on, beginning again behind the last of `documents`; each to another value. */
+  async change(from: number, count: number, documents: number): Promise<void> {
+    const writes = Array.from({ length: count }, (_, at): AnyBulkWriteOperation => {
+      const nth = from + at;
+      const update = { $set: { quantity: 1_000 + nth } };
+      return { updateOne: { filter: keyOf(nth % documents), update } };
+    });
+    await this.items.bulkWrite(writes, { ordered: false });
   }
 
   async #write(count: number, make: (at: number) => AnyBulkWriteOperation): Promise<void> {

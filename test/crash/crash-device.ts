@@ -4,14 +4,8 @@ import { once } from "node:events";
 import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openPhotostructure } from "../contract/sqlite-subject.js";
-import {
-  compareTables,
-  type StoredEvent,
-  storedEvents,
-  storedRows,
-} from "../support/convergence-compare.js";
+import { type HoldsEvents, storedEvents, storedRows } from "../support/convergence-compare.js";
 import { type KillPoint, killPointText } from "../support/kill-point.js";
-import type { PostgresDatabase } from "../support/postgres-server.js";
 
 const SETTLE_MS_MAX = 30_000;
 
@@ -88,27 +82,21 @@ export class CrashDevice {
     }
   }
 
-  /** What is wrong with its file, which must have settled. */
-  async compare(database: PostgresDatabase): Promise<string[]> {
+  /** What is wrong with its file, which must have settled: by itself, and beside the database. */
+  async look(compare: (file: HoldsEvents) => Promise<string[]>): Promise<string[]> {
     const store = openPhotostructure(this.#file);
     try {
       const { name, channels } = this;
-      const rows = async (table: string): Promise<string[]> => storedRows(store, table);
-      const wrong = await compareTables(database, { name, channels, rows });
+      const wrong = await compare({
+        ...{ name, channels },
+        rows: async (table) => storedRows(store, table),
+        events: async (table) => storedEvents(store, table),
+      });
       const [integrity] = store.all("pragma integrity_check");
       const found = String(integrity?.["integrity_check"]);
       if (found !== "ok") wrong.push(`${name}: ${found}`);
       if (this.#said.includes("gap ")) wrong.push(`${name} was told of a gap: ${this.#said}`);
       return wrong;
-    } finally {
-      store.close();
-    }
-  }
-
-  events(table: string): StoredEvent[] {
-    const store = openPhotostructure(this.#file);
-    try {
-      return storedEvents(store, table);
     } finally {
       store.close();
     }

@@ -5,23 +5,20 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import pg from "pg";
-import { BankWriter, createBank } from "../support/bank-workload.js";
-import { compareLedger, compareTrail, trailOf } from "../support/convergence-compare.js";
-import { bankChannels, bankConfig } from "../support/convergence-rules.js";
+import { bankChannels } from "../support/convergence-rules.js";
 import { Program } from "../support/end-to-end-program.js";
 import { pause } from "../support/postgres-machine.js";
-import type { PostgresDatabase, PostgresServer } from "../support/postgres-server.js";
 import type { SeededRandom } from "../support/seeded-random.js";
+import type { CrashBank, CrashWriter } from "./crash-bank.js";
 import { CrashDevice } from "./crash-device.js";
 
-const BEFORE_START = 30;
 const REACHED_MS_MAX = 20_000;
 
 export class CrashWorld {
-  readonly database: PostgresDatabase;
   readonly program: Program;
-  readonly devices: readonly CrashDevice[];
+  /** The first has all channels. */
+  readonly devices: readonly [CrashDevice, CrashDevice];
+  readonly #bank: CrashBank;
   readonly #random: SeededRandom;
   readonly #folder: string;
   readonly #writers: Promise<void>[] = [];
@@ -30,39 +27,22 @@ export class CrashWorld {
   #isOver = false;
   #busy = 0;
   #committed = 0;
-  #trailBefore: ReadonlySet<number> = new Set();
 
-  private constructor(
-    database: PostgresDatabase,
-    program: Program,
-    { random, folder }: { readonly random: SeededRandom; readonly folder: string },
-  ) {
-    this.database = database;
+  private constructor(bank: CrashBank, program: Program, random: SeededRandom) {
     this.program = program;
+    this.#bank = bank;
     this.#random = random;
-    this.#folder = folder;
-    const at = { folder, url: program.url };
+    this.#folder = mkdtempSync(join(tmpdir(), "changecast-crash-"));
+    const at = { folder: this.#folder, url: program.url };
     this.devices = [
       new CrashDevice("whole", [...bankChannels, "trail", "ledger"], at),
       new CrashDevice("some", ["region:1", "very-rich", "tag:red", "shelf:1"], at),
     ];
   }
 
-  /** Rows are there; nothing runs yet, and nothing is written. */
-  static async create(server: PostgresServer, random: SeededRandom): Promise<CrashWorld> {
-    const name = `crash_${Date.now().toString(36)}`;
-    const database = await server.createDatabase(name);
-    const client = new pg.Client({ connectionString: database.url });
-    await client.connect();
-    await createBank(client);
-    const writer = new BankWriter(client, random, `${name}-before`);
-    for (let count = 0; count < BEFORE_START; count += 1) await writer.transaction();
-    await client.end();
-    const program = await Program.create(bankConfig({ url: database.url, slot: name }));
-    const folder = mkdtempSync(join(tmpdir(), "changecast-crash-"));
-    const world = new CrashWorld(database, program, { random, folder });
-    world.#trailBefore = await trailOf(database);
-    return world;
+  /** The bank's rows are there; nothing runs yet, and nothing is written. */
+  static async create(bank: CrashBank, random: SeededRandom): Promise<CrashWorld> {
+    return new CrashWorld(bank, await Program.create(bank.config), random);
   }
 
   /** Transactions that the writers have committed. */
@@ -102,29 +82,20 @@ export class CrashWorld {
   async compare(): Promise<void> {
     await this.up();
     await this.rest();
-    const [row] = await this.database.query("select pg_current_wal_insert_lsn()::text as lsn");
+    const position = await this.#bank.position();
     const wrong: string[] = [];
     for (const device of this.devices) {
-      await device.settle(String(row?.["lsn"]));
-      wrong.push(...(await device.compare(this.database)));
+      await device.settle(position);
+      wrong.push(...(await device.look((file) => this.#bank.compare(file))));
     }
     const [whole] = this.devices;
-    const before = { surely: this.#trailBefore, perhaps: this.#trailBefore };
-    const events = whole?.events("trail") ?? [];
-    wrong.push(...(await compareTrail(this.database, events, before)));
-    wrong.push(...(await compareLedger(this.database, whole?.events("ledger") ?? [])));
+    wrong.push(...(await whole.look((file) => this.#bank.audit(file))));
     if (wrong.length > 0) throw new Error(`${wrong.join("\n")}\n${this.program.logTail()}`);
     this.go();
   }
 
-  /** A transaction of about 10 MB: it comes in parts, and devices stage it. */
   async writeHuge(): Promise<void> {
-    const first = 100_000;
-    await this.database.exec(
-      `insert into docs select n, 'huge', '{red}', repeat(md5(n::text), 60)
-         from generate_series(${String(first)}, ${String(first + 4_999)}) n
-       on conflict (id) do update set title = docs.title || '+'`,
-    );
+    await this.#bank.writeHuge();
   }
 
   async close(): Promise<void> {
@@ -133,26 +104,25 @@ export class CrashWorld {
     await Promise.allSettled(this.#writers);
     for (const device of this.devices) await device.kill();
     await this.program.close();
-    await this.database.drop();
+    await this.#bank.close();
     rmSync(this.#folder, { recursive: true });
   }
 
   async #write(name: string): Promise<void> {
-    const client = new pg.Client({ connectionString: this.database.url });
-    await client.connect();
-    await client.query("set lock_timeout = '300ms'; set deadlock_timeout = '50ms'");
-    const writer = new BankWriter(client, this.#random, `${this.database.database}-${name}`);
+    const writer = await this.#bank.writer(name);
     try {
-      while (!this.#isOver) {
-        await this.#gate;
-        this.#busy += 1;
-        await writer.transaction();
-        this.#busy -= 1;
-        await pause(this.#random.below(6));
-        this.#committed = Math.max(this.#committed, writer.committed);
-      }
+      while (!this.#isOver) await this.#transaction(writer);
     } finally {
-      await client.end();
+      await writer.close();
     }
+  }
+
+  async #transaction(writer: CrashWriter): Promise<void> {
+    await this.#gate;
+    this.#busy += 1;
+    await writer.transaction();
+    this.#busy -= 1;
+    await pause(this.#random.below(6));
+    this.#committed = Math.max(this.#committed, writer.committed);
   }
 }

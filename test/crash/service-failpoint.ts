@@ -1,5 +1,8 @@
 /** Imported before the program: puts the failpoint of the environment into whichever of its threads passes there. */
 import { isMainThread } from "node:worker_threads";
+import { DocumentReads } from "../../connectors/mongodb/document-reads.js";
+import { MongodbSession } from "../../connectors/mongodb/mongodb-session.js";
+import { ResumingStream } from "../../connectors/mongodb/resuming-stream.js";
 import { ChangeStream } from "../../connectors/postgres/change-stream.js";
 import { BlocksFile } from "../../src/journal/lmdb/blocks-file.js";
 import { DerivedQueue } from "../../src/journal/lmdb/derived-queue.js";
@@ -13,6 +16,8 @@ import { SourceIntake } from "../../src/pipeline/source-intake.js";
 import { killAt, readKillPoint } from "../support/kill-point.js";
 
 const ofMainThread = {
+  ...{ ResumingStream: ResumingStream.prototype, DocumentReads: DocumentReads.prototype },
+  MongodbSession: MongodbSession.prototype,
   ...{ ChangeStream: ChangeStream.prototype, RowWriter: RowWriter.prototype },
   ...{ BlocksFile: BlocksFile.prototype, Environment: Environment.prototype },
   ...{ LmdbKeep: LmdbKeep.prototype, Notices: Notices.prototype },

@@ -90,6 +90,20 @@ test(
   },
 );
 
+test("a place before which nothing was written since the stream began can be gone on from", async () => {
+  for (let times = 1; times <= 5; times += 1) {
+    await items.insertOne(id(times), { writeConcern: { w: "majority" } });
+    const first = await world.open(asked);
+    await first.atHead();
+    await first.close();
+    const again = await world.open(asked, first.position);
+    expect([again.session.generation, again.lost]).toEqual([1, undefined]);
+    await items.insertOne(id(-times));
+    await again.until(() => again.changes.length === 1);
+    await again.close();
+  }
+});
+
 describe("another deployment under the same address", () => {
   test("whose newest operation is older than what was read", async () => {
     const first = await readOne();

@@ -1,6 +1,6 @@
 /** A client of the convergence test: follows channels of the bank, and whatever can happen to it does. */
 import type { Gap } from "../../src/client/feed-sink.js";
-import type { HoldsTables, StoredEvent } from "./convergence-compare.js";
+import type { HoldsEvents } from "./convergence-compare.js";
 import type { SeededRandom } from "./seeded-random.js";
 
 export interface DeviceOptions {
@@ -11,7 +11,7 @@ export interface DeviceOptions {
   readonly channels: readonly string[];
 }
 
-export interface BankDevice extends HoldsTables {
+export interface BankDevice extends HoldsEvents {
   readonly channels: ReadonlySet<string>;
   /** What was seen after a transaction of the store and must never be. */
   readonly violations: readonly string[];
@@ -33,8 +33,6 @@ export interface BankDevice extends HoldsTables {
   readonly disturb?: (random: SeededRandom) => Promise<string>;
   live(): Promise<void>;
   until(position: string, ms: number): Promise<void>;
-  /** In the order of their serials. */
-  events(table: string): Promise<readonly StoredEvent[]>;
   /** For a person who looks for the reason. */
   statusText(): Promise<string>;
   close(): Promise<void>;

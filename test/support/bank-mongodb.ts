@@ -2,9 +2,9 @@
 import { MongoClient } from "mongodb";
 import type { Db } from "mongodb";
 import { arrayForm, documentForm, itemsOf, membersOf } from "../../src/model/any-form.js";
-import type { BankDevice } from "./bank-device.js";
 import type { BankSide, SideFault, WriteOptions, Written } from "./bank-side.js";
 import { compareLines, ledgerFaults, trailFaults } from "./convergence-compare.js";
+import type { HoldsEvents, HoldsTables } from "./convergence-compare.js";
 import { columnsOf, stateTables } from "./convergence-rules.js";
 import type { Program } from "./end-to-end-program.js";
 import { createMongodbBank, MongodbBankWriter } from "./mongodb-bank-workload.js";
@@ -70,13 +70,14 @@ export class MongodbBank implements BankSide {
       member === undefined || another !== undefined ? undefined : await TcpProxy.start(member);
     const bank = new MongodbBank(options, proxy);
     await createMongodbBank(bank.#db);
-    const writer = bank.#writer(options.random);
+    const writer = bank.writer();
     for (let count = 0; count < BEFORE_START; count += 1) await writer.transaction();
     return bank;
   }
 
   async begin(): Promise<void> {
     this.#trailBefore = await this.#trail();
+    this.#trailPerhaps = this.#trailBefore;
   }
 
   /** The stream is open, and a commit unit with its position is durable. */
@@ -97,7 +98,7 @@ export class MongodbBank implements BankSide {
   }
 
   async write({ random, isOn }: WriteOptions): Promise<Written> {
-    const writer = this.#writer(random);
+    const writer = this.writer(random);
     while (isOn()) {
       try {
         if (random.below(150) === 0) await writer.much();
@@ -124,7 +125,7 @@ export class MongodbBank implements BankSide {
     return `${String(t)},${String(i)}`;
   }
 
-  async compare(device: BankDevice): Promise<string[]> {
+  async compare(device: HoldsTables): Promise<string[]> {
     const wrong: string[] = [];
     for (const table of stateTables) {
       const wanted = await rowsOfMongodb(this.#db, table, [...device.channels]);
@@ -138,7 +139,7 @@ export class MongodbBank implements BankSide {
     return wrong;
   }
 
-  async audit(device: BankDevice): Promise<string[]> {
+  async audit(device: HoldsEvents): Promise<string[]> {
     const before = { surely: this.#trailBefore, perhaps: this.#trailPerhaps };
     const accounts = await this.#db.collection("accounts").find().toArray();
     const balances = accounts.map((each) => [Number(each._id), String(each["balance"])] as const);
@@ -154,7 +155,7 @@ export class MongodbBank implements BankSide {
     await this.#client.close();
   }
 
-  #writer(random: SeededRandom): MongodbBankWriter {
+  writer(random = this.#options.random): MongodbBankWriter {
     this.#writers += 1;
     return new MongodbBankWriter({ client: this.#client, db: this.#db }, random, this.#writers);
   }

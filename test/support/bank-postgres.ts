@@ -1,9 +1,9 @@
 /** The bank of the convergence test in Postgres. */
 import pg from "pg";
-import type { BankDevice } from "./bank-device.js";
 import type { BankSide, SideFault, WriteOptions, Written } from "./bank-side.js";
 import { BankWriter, createBank } from "./bank-workload.js";
 import { compareLedger, compareTables, compareTrail, trailOf } from "./convergence-compare.js";
+import type { HoldsEvents, HoldsTables } from "./convergence-compare.js";
 import { bankConfig } from "./convergence-rules.js";
 import type { Program } from "./end-to-end-program.js";
 import { pause } from "./postgres-machine.js";
@@ -115,11 +115,11 @@ export class PostgresBank implements BankSide {
     return String(row?.["lsn"]);
   }
 
-  compare(device: BankDevice): Promise<string[]> {
+  compare(device: HoldsTables): Promise<string[]> {
     return compareTables(this.#database, device);
   }
 
-  async audit(device: BankDevice): Promise<string[]> {
+  async audit(device: HoldsEvents): Promise<string[]> {
     const before = { surely: this.#trailBefore, perhaps: this.#trailPerhaps };
     return [
       ...(await compareTrail(this.#database, await device.events("trail"), before)),

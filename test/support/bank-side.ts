@@ -1,5 +1,5 @@
 /** The database side of the convergence test: a bank, who writes to it, and what can go wrong with it. */
-import type { BankDevice } from "./bank-device.js";
+import type { HoldsEvents, HoldsTables } from "./convergence-compare.js";
 import type { Program } from "./end-to-end-program.js";
 import type { SeededRandom } from "./seeded-random.js";
 
@@ -36,8 +36,8 @@ export interface BankSide {
   /** Nobody writes any more: everything up to the position that it gives must reach the clients. */
   settle(): Promise<string>;
   /** What differs between the database and the device. */
-  compare(device: BankDevice): Promise<string[]>;
+  compare(device: HoldsTables): Promise<string[]>;
   /** What differs between the database's history and that of the device. */
-  audit(device: BankDevice): Promise<string[]>;
+  audit(device: HoldsEvents): Promise<string[]>;
   close(): Promise<void>;
 }

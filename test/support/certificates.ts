@@ -1,6 +1,7 @@
 /** An authority of the test's own and what it signs, made by the openssl of this machine. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -23,12 +24,13 @@ export class Authority {
     this.#make(["req", "-x509", ...subject, "-keyout", this.#key, "-out", this.ca]);
   }
 
-  /** `commonName` is a user's for a client; `host` a name that a server goes by. */
+  /** `commonName` is a user's for a client; `host` a name or an address that a server goes by. */
   sign(commonName: string, host?: string): SignedFiles {
     const path = join(this.#folder, commonName);
     const files = { cert: `${path}.pem`, key: `${path}.key` };
     const names = `${path}.names`;
-    writeFileSync(names, host === undefined ? "" : `subjectAltName=DNS:${host}\n`);
+    const kind = isIP(host ?? "") === 0 ? "DNS" : "IP";
+    writeFileSync(names, host === undefined ? "" : `subjectAltName=${kind}:${host}\n`);
     const request = `${path}.request`;
     this.#make(["req", "-subj", `/CN=${commonName}`, "-keyout", files.key, "-out", request]);
     const by = ["-CA", this.ca, "-CAkey", this.#key, "-CAcreateserial", "-extfile", names];

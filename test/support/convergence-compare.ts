@@ -18,6 +18,11 @@ export interface HoldsTables {
   rows(table: string): Promise<readonly string[]>;
 }
 
+export interface HoldsEvents extends HoldsTables {
+  /** In the order of their serials. */
+  events(table: string): Promise<readonly StoredEvent[]>;
+}
+
 /** What the trail held before its channel began. */
 export interface TrailBefore {
   readonly surely: ReadonlySet<number>;

@@ -30,6 +30,10 @@ describe("options", () => {
     [{ url, password: "a" }, /no user/],
     [{ url, tls: { ca: "/no/such/file" } }, /reading tls\.ca/],
     [{ url, updates: "guess" }, /Invalid/],
+    [{ url: `${url}&readPreference=nearest` }, /the url sets readpreference, which has no effect/],
+    [{ url: `${url}&ReadConcernLevel=local` }, /the url sets readconcernlevel/],
+    [{ url: `${url}&retryReads=true` }, /the url sets retryreads/],
+    [{ url: `${url}&maxPoolSize=2` }, /the url allows 2 connections/],
   ])("%# are refused with what is wrong", (raw, message) => {
     const problems = problemsOf(raw);
     expect(problems.join("\n")).toMatch(message);

@@ -77,6 +77,14 @@ describe("history", () => {
     expect(judgeHistory(at(position), { ...now, head: "6B07769300000000" })).toHaveProperty("lost");
   });
 
+  test("is the same where nothing was written since the stream began, one moment after the newest", () => {
+    const position = place.positionOfIdle(moment, false);
+    const newest = { ...now, head: place.timeBefore(time) };
+    expect(judgeHistory(at(position), newest)).toHaveProperty("start");
+    const older = { ...now, head: place.timeBefore(newest.head) };
+    expect(judgeHistory(at(position), older)).toHaveProperty("lost");
+  });
+
   test("that is about to be lost is warned of", () => {
     const seconds = place.secondsOf(time);
     const window = { firstSeconds: seconds - 100, lastSeconds: seconds + 100 };

@@ -160,12 +160,14 @@ describe("another tab", () => {
 });
 
 describe("statements of the app's", () => {
-  it("that write are refused where rows are read, and leave no transaction open", async () => {
+  it("that write or are several are refused where rows are read, and leave no transaction open", async () => {
     const id = await opened(page);
     await applied(page, id, tea);
     expect((await read(page, "DELETE FROM products")).error).toBe("CLIENT_SQL_FAILED");
     expect((await read(page, "SELECT nothing FROM products")).error).toBe("CLIENT_SQL_FAILED");
-    await read(page, "BEGIN IMMEDIATE");
+    expect((await read(page, "BEGIN IMMEDIATE")).error).toBe("CLIENT_SQL_FAILED");
+    expect((await read(page, `${NAMES}; DELETE FROM products`)).error).toBe("CLIENT_SQL_FAILED");
+    expect((await read(page, `${NAMES};\n`)).rows).toHaveLength(1);
     const half = "CREATE TABLE own (id INTEGER); INSERT INTO missing VALUES (1)";
     expect(await callPage(page, "sqliteExec", name, half)).toBe("CLIENT_SQL_FAILED");
     expect(
@@ -232,6 +234,7 @@ describe("what was applied", () => {
       }, 0);
     });
     await expect.poll(() => page.workers().includes(worker as never)).toBe(false);
+    expect((await read(page)).rows).toHaveLength(1);
     expect((await applied(page, id, salt)).error).toBeUndefined();
     expect((await read(page)).rows).toHaveLength(2);
   });

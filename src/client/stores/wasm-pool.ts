@@ -18,6 +18,7 @@ export interface PoolDatabase extends WasmSqliteDatabase {
 export interface Sqlite3 {
   readonly version: { readonly libVersionNumber: number };
   readonly capi: {
+    sqlite3_sql(statement: never): string;
     sqlite3_stmt_readonly(statement: never): number;
     sqlite3_get_autocommit(database: never): number;
   };

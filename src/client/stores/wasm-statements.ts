@@ -11,13 +11,22 @@ export function readRows(
   { sql, values }: RowsAsked,
 ): RowsFound {
   return told(sql, () => {
+    const { capi } = sqlite3;
     const statement = database.prepare(sql);
     try {
-      if (sqlite3.capi.sqlite3_stmt_readonly(statement as never) === 0) {
+      // The library takes the first statement and says nothing of what stands behind it.
+      const rest = sql.slice(capi.sqlite3_sql(statement as never).length);
+      if (rest.trim() !== "")
+        throw new Error("rows are of one statement, and more stands behind it");
+      if (capi.sqlite3_stmt_readonly(statement as never) === 0) {
         throw new Error("it writes; `exec` is for that");
       }
       const names = statement.getColumnNames();
-      return { names, rows: wasmRows(statement, values) };
+      const rows = wasmRows(statement, values);
+      if (capi.sqlite3_get_autocommit(database as never) === 0) {
+        throw new Error("it began a transaction, which is rolled back");
+      }
+      return { names, rows };
     } finally {
       statement.finalize();
       endTransaction(sqlite3, database);

@@ -131,6 +131,7 @@ export class WasmStore implements SharedStore {
   /** Waits for what is under way and lets go of the database: another tab may open it. */
   async close(): Promise<void> {
     const worker = this.#worker;
+    this.#hasDied = false;
     if (worker === undefined) return;
     try {
       await worker.call("close", undefined);
@@ -166,6 +167,8 @@ export class WasmStore implements SharedStore {
   }
 
   async #ask<Name extends AskedCall>(call: Name, argument: Argument<Name>): Promise<Answer<Name>> {
+    // Nobody else would open it: this tab still has the lead.
+    if (this.#hasDied) await this.open();
     const worker = this.#worker;
     if (worker === undefined) return this.#reads.ask(call, argument);
     try {

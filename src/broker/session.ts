@@ -22,6 +22,7 @@ import { SessionInbox } from "./session-inbox.js";
 import type { SessionSocket, SocketListener } from "./session-socket.js";
 import { isOpen, isOver, nextPhase } from "./session-state.js";
 import type { SessionPhase, SessionStep } from "./session-state.js";
+import { turnOfLoop } from "./slots.js";
 import type { Watched } from "./timer-wheel.js";
 import type { WireMessage } from "./wire-message.js";
 import { textMessage } from "./wire-message.js";
@@ -155,11 +156,18 @@ export class Session implements Watched, SocketListener {
 
   /** Resolves once the socket is about empty, or the session over. */
   async drained(): Promise<void> {
-    while (!isOver(this.#phase) && this.isBacklogged) {
+    while (this.#hasToDrain()) {
+      // What is held leaves at the end of the turn; a socket that takes it at once tells of no drain.
+      await turnOfLoop();
+      if (!this.#hasToDrain()) return;
       await new Promise<void>((resolve) => {
         this.#drainWaiters = [...this.#drainWaiters, resolve];
       });
     }
+  }
+
+  #hasToDrain(): boolean {
+    return !isOver(this.#phase) && this.isBacklogged;
   }
 
   // ------------------------------------------------------------ what the hub owes it

@@ -11,9 +11,9 @@ import { PackedDocument } from "./document-codec.js";
 import { docPrefix } from "./document-key.js";
 import type { DocId, FeedId } from "./document-key.js";
 import type { LogNumber } from "./journal.js";
-import { NO_CONTENTS } from "./unit.js";
 import { DocumentPlaces } from "./document-places.js";
 import { RowKey } from "./row-key.js";
+import { NO_CONTENTS } from "./unit.js";
 import type { ChannelContents, Unit, UnitChannel } from "./unit.js";
 
 /** Where a channel stood before a huge unit, and its epoch. */
@@ -73,6 +73,7 @@ interface Shown {
   readonly key: string;
 }
 
+const rowKey = new RowKey();
 const nothingShown: Shown = { id: undefined, document: undefined, body: undefined, key: "" };
 const empty = Buffer.alloc(0);
 
@@ -83,7 +84,6 @@ class BlockDecoder {
   readonly #open: OpenChannel[] = [];
   readonly #unitChannels = new Map<string, UnitChannel>();
   readonly #documents = new DocumentPlaces();
-  readonly #rowKey = new RowKey();
   readonly #truncated = new Set<string>();
   readonly #schemas: TableSchema[] = [];
   readonly #positions = new Map<string, { generation: number; position: string }>();
@@ -175,9 +175,10 @@ class BlockDecoder {
         : new PackedDocument(scanner.bytes.subarray(documentFrom, documentTo));
     const shown = { id, document, body: document?.body, key: document?.key ?? "" };
     this.#entries(shown);
-    if (hasDocument) {
-      this.#rowKey.set(scanner);
-      this.#documents.set(this.#rowKey, document === undefined ? NO_DOCUMENT : documentFrom);
+    // Of a block nobody asks for documents: who wants them has the unit.
+    if (hasDocument && this.#resolve !== undefined) {
+      rowKey.set(scanner);
+      this.#documents.set(rowKey, document === undefined ? NO_DOCUMENT : documentFrom);
     }
   }
 

@@ -64,13 +64,18 @@ export interface EncodedUnitChannel extends Omit<EncodedChannel, "begin"> {
   readonly counts: ReadonlyMap<FeedId, number>;
 }
 
+/** Of the block that was finished last: the next one begins in it, instead of growing from nothing. */
+let spare: Buffer | undefined;
+
 export class BlockEncoder {
-  readonly #writer = new ByteWriter();
+  readonly #writer: ByteWriter;
   readonly #names = new Map<string, number>();
   readonly #channels = new Map<string, number>();
 
   /** `index` is that of the first entry. */
   constructor(kind: keyof typeof BlockKind, index = 0) {
+    this.#writer = new ByteWriter(spare);
+    spare = undefined;
     for (let at = 0; at < HeaderAt.format; at++) this.#writer.u8(0);
     this.#writer.u8(BLOCK_FORMAT);
     this.#writer.u8(BlockKind[kind]);
@@ -186,12 +191,13 @@ export class BlockEncoder {
     this.#feeds(channel.counts);
   }
 
-  /** The finished block. `log` is 0 for a part. */
+  /** The finished block, after which the encoder is of no use. `log` is 0 for a part. */
   finish(log: number, at: number): Buffer {
     this.#writer.patchF64(HeaderAt.log, log);
     this.#writer.patchF64(HeaderAt.at, at);
     const bytes = this.#writer.copy();
     bytes.writeUInt32LE(crc32(bytes.subarray(HeaderAt.format)), HeaderAt.crc);
+    spare = this.#writer.memory();
     return bytes;
   }
 

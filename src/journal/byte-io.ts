@@ -21,8 +21,9 @@ export class ByteWriter {
   #buffer: Buffer;
   #length = 0;
 
-  constructor(firstBytes = FIRST_BYTES) {
-    this.#buffer = Buffer.allocUnsafeSlow(firstBytes);
+  /** Begins in `memory`, which is the writer's from now on. */
+  constructor(memory: Buffer = Buffer.allocUnsafeSlow(FIRST_BYTES)) {
+    this.#buffer = memory;
   }
 
   get length(): number {
@@ -108,6 +109,11 @@ export class ByteWriter {
     const made = Buffer.allocUnsafeSlow(this.#length);
     this.#buffer.copy(made, 0, 0, this.#length);
     return made;
+  }
+
+  /** What it has written in: whoever takes it lets go of the writer. */
+  memory(): Buffer {
+    return this.#buffer;
   }
 
   /** Begins again in the same memory. */

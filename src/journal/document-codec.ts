@@ -45,7 +45,7 @@ export function writeDocument(
 }
 
 export function encodeDocument(document: KeptDocument, identity: string): Buffer {
-  const writer = new ByteWriter(document.body.length + 512);
+  const writer = new ByteWriter(Buffer.allocUnsafe(document.body.length + 512));
   writeDocument(writer, document, document.targets, identity);
   return writer.copy();
 }
@@ -72,10 +72,13 @@ export class PackedDocument implements KeptDocument {
   readonly #bytes: Buffer;
   readonly #textsAt: number;
   readonly #bodyAt: number;
+  // Asked for several times of a document that is changed.
+  #table: string | undefined;
+  #key: string | undefined;
 
   constructor(bytes: Uint8Array) {
     const reader = new ByteReader(bytes);
-    this.#bytes = reader.slice(0, bytes.length);
+    this.#bytes = Buffer.isBuffer(bytes) ? bytes : reader.slice(0, bytes.length);
     const flags = reader.u8();
     this.schema = reader.varint();
     this.copy = reader.varint();
@@ -93,11 +96,11 @@ export class PackedDocument implements KeptDocument {
   }
 
   get table(): string {
-    return this.#text(TextAt.table);
+    return (this.#table ??= this.#text(TextAt.table));
   }
 
   get key(): string {
-    return this.#text(TextAt.key);
+    return (this.#key ??= this.#text(TextAt.key));
   }
 
   get hidden(): string {

@@ -9,7 +9,7 @@ const FORGOTTEN = -2;
 
 export class DocumentPlaces {
   readonly #keys = new KeyTable();
-  #places = new Int32Array(16);
+  #places = new Int32Array(8);
   /** Identities that the keys cut, by number. */
   #long: Map<number, string> | undefined;
 

@@ -12,6 +12,8 @@ interface CountChange {
   delta: number;
 }
 
+const NO_COUNTS: ReadonlyMap<FeedId, number> = new Map();
+
 export class DraftHead {
   readonly name: string;
   readonly kind: ChannelKind;
@@ -102,9 +104,10 @@ export class DraftHead {
   }
 
   /** Counts of the touched feeders after the unit. */
-  counts(): Map<FeedId, number> {
+  counts(): ReadonlyMap<FeedId, number> {
+    if (this.#changes === undefined) return NO_COUNTS;
     const counts = new Map<FeedId, number>();
-    for (const feed of this.#changes?.keys() ?? []) counts.set(feed, this.count(feed) ?? 0);
+    for (const feed of this.#changes.keys()) counts.set(feed, this.count(feed) ?? 0);
     return counts;
   }
 

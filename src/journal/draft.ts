@@ -21,7 +21,7 @@ import { checkEntry, standAlike, withRepairs } from "./draft-rules.js";
 import { targetsOf } from "./draft-targets.js";
 import type { Numbering } from "./draft-targets.js";
 import { epochOf } from "./head-state.js";
-import type { BlockDraft, DocumentChange, DraftEntry } from "./journal.js";
+import type { BlockDraft, DocumentChange, DraftEntry, KeyList } from "./journal.js";
 import { RowKey } from "./row-key.js";
 import type { SpilledDocuments } from "./spilled-documents.js";
 import { turnOfLoop } from "./turn.js";
@@ -100,7 +100,7 @@ export class Draft implements BlockDraft {
   }
 
   /** Everything is looked up without waiting: only the loop goes round. */
-  async prepare(keys: readonly DocumentKey[]): Promise<void> {
+  async prepare(keys: KeyList): Promise<void> {
     if (keys.length > 1) await turnOfLoop();
   }
 

@@ -69,10 +69,15 @@ export interface AppendFacts {
   readonly copying?: readonly CopyStatus[];
 }
 
+/** Keys that may be made when somebody asks for them, as a list of them is. */
+export interface KeyList extends Iterable<DocumentKey> {
+  readonly length: number;
+}
+
 /** Collects one commit unit and assigns serials. Sees what it and everything before it changed. */
 export interface BlockDraft {
   /** Reads ahead where that takes waiting, so that `document` can answer at once. Ask for every key before `document` or `put`. */
-  prepare(keys: readonly DocumentKey[]): Promise<void>;
+  prepare(keys: KeyList): Promise<void>;
   document(key: DocumentKey): KeptDocument | undefined;
   /** Of a channel that had an entry; undefined where it is still to be born. An entry of the other kind throws. */
   kindOf(channel: string): ChannelKind | undefined;

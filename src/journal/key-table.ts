@@ -5,8 +5,9 @@
  */
 import type { RowKey } from "./row-key.js";
 
-const FIRST_KEYS = 16;
-const FIRST_BYTES = 1_024;
+/** Most units are small: their tables then need no memory of their own outside the heap. */
+const FIRST_KEYS = 8;
+const FIRST_BYTES = 256;
 
 export class KeyTable {
   #size = 0;
@@ -15,7 +16,7 @@ export class KeyTable {
   #hashes = new Int32Array(FIRST_KEYS);
   /** Where each key ends in `#bytes`; it begins where the one before ends. */
   #ends = new Int32Array(FIRST_KEYS);
-  #bytes = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  #bytes = Buffer.allocUnsafe(FIRST_BYTES);
 
   get size(): number {
     return this.#size;

@@ -7,8 +7,8 @@ import type { ChannelEntry } from "../model/entry.js";
 import type { LiveChannel, LiveRange, LogNumber } from "./journal.js";
 import type { Unit, UnitChannel } from "./unit.js";
 
-/** The hub takes a range within milliseconds; a pass over many sessions may take some seconds. */
-const AGE_MS_MAX = 30_000;
+/** The hub takes a range within milliseconds, and keeps what sessions may lack of it itself. */
+const AGE_MS_MAX = 5_000;
 
 /** An entry's own size beside its body. */
 const ENTRY_BYTES = 150;
@@ -101,7 +101,7 @@ class LiveUnitChannel implements LiveChannel {
   readonly epoch: number;
   readonly from: number;
   readonly to: number;
-  readonly #unit: UnitChannel;
+  readonly #contents: UnitChannel["contents"];
   readonly #isHuge: boolean;
 
   constructor(unit: UnitChannel, isHuge: boolean) {
@@ -109,11 +109,11 @@ class LiveUnitChannel implements LiveChannel {
     this.epoch = unit.epoch;
     this.from = unit.from;
     this.to = unit.to;
-    this.#unit = unit;
+    this.#contents = unit.contents;
     this.#isHuge = isHuge;
   }
 
   get entries(): readonly ChannelEntry[] | undefined {
-    return this.#isHuge ? undefined : this.#unit.contents().entries;
+    return this.#isHuge ? undefined : this.#contents().entries;
   }
 }

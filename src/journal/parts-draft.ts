@@ -6,7 +6,7 @@ import { Draft } from "./draft.js";
 import type { TakenBlock } from "./draft.js";
 import type { DraftBase } from "./draft-base.js";
 import type { SpilledDocuments } from "./spilled-documents.js";
-import type { AppendFacts, DocumentChange, LogNumber, PartsDraft } from "./journal.js";
+import type { AppendFacts, DocumentChange, LogNumber, PartsDraft, KeyList } from "./journal.js";
 
 /** Where the parts of one unit live until its commit. */
 export interface PartsHome {
@@ -48,7 +48,7 @@ export class SpillingDraft implements PartsDraft {
     return this.#draft.isEmpty;
   }
 
-  prepare(keys: readonly DocumentKey[]): Promise<void> {
+  prepare(keys: KeyList): Promise<void> {
     return this.#open().prepare(keys);
   }
 

@@ -11,11 +11,14 @@ import { isCut, keyText, prefixRowKey, ROW_KEY_BYTES_MAX } from "./document-orde
 const HASH_START = 0x811c9dc5;
 const HASH_PRIME = 0x01000193;
 
+/** Nearly all keys fit. */
+const FIRST_BYTES = 128;
+
 /** Below it a loop over ASCII is faster than a call out of JavaScript. */
 const LOOP_TEXT_MAX = 48;
 
 export class RowKey {
-  readonly bytes = Buffer.allocUnsafeSlow(ROW_KEY_BYTES_MAX);
+  bytes = Buffer.allocUnsafe(FIRST_BYTES);
   length = 0;
   hash = 0;
   /** The identity where the key had to cut it; else "". */
@@ -25,7 +28,7 @@ export class RowKey {
   #prefixLength = 0;
   #prefixHash = 0;
   /** By length: the bytes as a buffer of their own. */
-  readonly #views: Buffer[] = [];
+  #views: Buffer[] = [];
 
   set(key: DocumentKey): void {
     const { rule, relation, identity } = key;
@@ -38,6 +41,7 @@ export class RowKey {
       return;
     }
     this.longIdentity = isCut(identity) ? identity : "";
+    this.#reserve(ROW_KEY_BYTES_MAX);
     const text = keyText(identity);
     this.bytes.set(text, at);
     this.length = at + text.length;
@@ -67,11 +71,20 @@ export class RowKey {
 
   #prefix(rule: string, relation: string): void {
     const prefix = prefixRowKey(rule, relation);
+    this.#reserve(prefix.length + LOOP_TEXT_MAX);
     this.bytes.set(prefix);
     this.#rule = rule;
     this.#relation = relation;
     this.#prefixLength = prefix.length;
     this.#prefixHash = hashed(prefix, 0, prefix.length, HASH_START);
+  }
+
+  #reserve(size: number): void {
+    if (size <= this.bytes.length) return;
+    const grown = Buffer.allocUnsafeSlow(ROW_KEY_BYTES_MAX);
+    this.bytes.copy(grown);
+    this.bytes = grown;
+    this.#views = [];
   }
 
   /** Writes and hashes a short plain text; −1 where it is another. */

@@ -36,7 +36,7 @@ export interface UnitChannel {
   /** Feeders that the unit touched, with their counts after it. */
   readonly counts: ReadonlyMap<FeedId, number>;
   /** Nothing in the commit of a huge unit: its entries are in its parts. */
-  contents(): ChannelContents;
+  readonly contents: () => ChannelContents;
 }
 
 export interface ChannelContents {

@@ -5,7 +5,7 @@
 import type { Clock } from "../base/clock.js";
 import type { Change, Relation, RowChange, TruncateChange, Values } from "../model/change.js";
 import type { DocumentKey, KeptDocument } from "../model/document.js";
-import type { JournalWriter } from "../journal/journal.js";
+import type { JournalWriter, KeyList } from "../journal/journal.js";
 import type { CopyRow } from "../connector/connector.js";
 import { must } from "../base/assert.js";
 import type { OpenUnit } from "./committer.js";
@@ -119,20 +119,12 @@ export class RowWriter {
 
   async #rows(unit: OpenUnit, changes: readonly RowChange[], position: string): Promise<void> {
     const { rules, settings } = this.#options;
-    const keys: DocumentKey[] = [];
-    const bindings: Binding[] = [];
-    for (const { relation, identity, previous } of changes) {
-      const binding = must(rules.known(relation), "a bound relation");
-      bindings.push(binding);
-      for (const pair of binding.pairs) {
-        if (identity !== null) keys.push(keyOf(pair, identity));
-        if (previous !== undefined) keys.push(keyOf(pair, previous));
-      }
-    }
-    await unit.draft.prepare(keys);
+    const bindingOf = ({ relation }: RowChange): Binding =>
+      must(rules.known(relation), "a bound relation");
+    await unit.draft.prepare(new SliceKeys(changes, bindingOf));
     const contexts = new Map<Pair, RouteContext>();
-    for (const [at, change] of changes.entries()) {
-      for (const pair of bindings[at]?.pairs ?? []) {
+    for (const change of changes) {
+      for (const pair of bindingOf(change).pairs) {
         let context = contexts.get(pair);
         // A copy number may have risen within the slice.
         if (context?.copy !== pair.copy) {
@@ -224,6 +216,29 @@ export class RowWriter {
       at: clock.now(),
       kindOf: (channel) => unit.draft.kindOf(channel),
     };
+  }
+}
+
+/** The documents that the changes are about. */
+class SliceKeys implements KeyList {
+  readonly length: number;
+  readonly #changes: readonly RowChange[];
+  readonly #bindingOf: (change: RowChange) => Binding;
+
+  constructor(changes: readonly RowChange[], bindingOf: (change: RowChange) => Binding) {
+    this.length = changes.length;
+    this.#changes = changes;
+    this.#bindingOf = bindingOf;
+  }
+
+  *[Symbol.iterator](): Generator<DocumentKey> {
+    for (const change of this.#changes) {
+      const { identity, previous } = change;
+      for (const pair of this.#bindingOf(change).pairs) {
+        if (identity !== null) yield keyOf(pair, identity);
+        if (previous !== undefined) yield keyOf(pair, previous);
+      }
+    }
   }
 }
 

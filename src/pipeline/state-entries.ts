@@ -34,7 +34,7 @@ export function removalEntries(
 
 export function stateEntries(before: Before, state: DocumentState): StateDifference {
   const { own, previous } = before;
-  const stays = new Set(state.channels);
+  const stays = namesAmong(state.channels);
   const left = previous === undefined ? [] : leaving(previous, state, stays);
   const entries = own === undefined ? [] : leaving(own, state, stays);
   const ownChannels = rowChannels(own, state);
@@ -51,11 +51,7 @@ export function stateEntries(before: Before, state: DocumentState): StateDiffere
 }
 
 /** Where the old row has no place any more: it left, or another row comes in its place. */
-function leaving(
-  document: KeptDocument,
-  state: DocumentState,
-  stays: ReadonlySet<string>,
-): DraftEntry[] {
+function leaving(document: KeptDocument, state: DocumentState, stays: Names): DraftEntry[] {
   const isSameRow = document.table === state.table && document.key === state.key;
   // Nearly all updates: nothing leaves.
   if (isSameRow && document.targets.every(({ channel }) => stays.has(channel))) return [];
@@ -70,13 +66,21 @@ function leaving(
 }
 
 /** Channels that hold the very row of `state` through `document`. */
-function rowChannels(
-  document: KeptDocument | undefined,
-  state: DocumentState,
-): Set<string> | undefined {
+function rowChannels(document: KeptDocument | undefined, state: DocumentState): Names | undefined {
   if (document === undefined) return undefined;
   if (document.table !== state.table || document.key !== state.key) return undefined;
-  return new Set(document.targets.map(({ channel }) => channel));
+  return namesAmong(document.targets.map(({ channel }) => channel));
+}
+
+interface Names {
+  has(name: string): boolean;
+}
+
+/** Nearly all documents stand in a channel or two: a set would cost more than it spares. */
+const FEW = 8;
+
+function namesAmong(names: readonly string[]): Names {
+  return names.length > FEW ? new Set(names) : { has: (name) => names.includes(name) };
 }
 
 function isSameBody(own: KeptDocument, body: DocumentState["body"]): boolean {

@@ -38,7 +38,7 @@ const NAMES_DOCUMENT = 0x80;
 /** The kind's number carries this bit where the channel has had deletions. */
 const HAS_DELETIONS = 0x80;
 
-const scratch = new ByteWriter(512);
+const scratch = new ByteWriter(Buffer.allocUnsafeSlow(512));
 
 /** A row that shows the document of this id, and holds no body of its own. Valid until the next is encoded. */
 export function encodeShownRow({ op, log, index }: ShownRow, id: Buffer): Buffer {

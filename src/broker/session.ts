@@ -31,7 +31,7 @@ import { textMessage } from "./wire-message.js";
 const CUT_FACTOR = 4;
 
 /** Below it a socket counts as drained: above Node's own high-water mark, so that it tells. */
-const DRAINED_BYTES = 64 * 1024;
+const DRAINED_BYTES = 192 * 1024;
 
 /** Silence after this many heartbeats ends a session (rule 6). */
 const SILENT_HEARTBEATS = 2;

@@ -67,10 +67,10 @@ export class PackedDocument implements KeptDocument {
   readonly schema: number;
   readonly copy: number;
   readonly ruleVersion: number;
-  readonly targets: readonly Target[];
   readonly parked: Parked | undefined;
   readonly #bytes: Buffer;
   readonly #textsAt: number;
+  readonly #targetsAt: number;
   readonly #bodyAt: number;
   // Asked for several times of a document that is changed.
   #table: string | undefined;
@@ -85,9 +85,15 @@ export class PackedDocument implements KeptDocument {
     this.ruleVersion = reader.varint();
     this.#textsAt = reader.at;
     for (let left = TEXTS; left > 0; left -= 1) reader.skip();
-    this.targets = readTargets(reader, (flags & UNRESOLVED) !== 0);
+    this.#targetsAt = reader.at;
+    passTargets(reader, isUnresolved(flags));
     this.parked = (flags & PARKED) === 0 ? undefined : readParked(reader);
     this.#bodyAt = reader.at;
+  }
+
+  get targets(): readonly Target[] {
+    const unresolved = isUnresolved(this.#bytes[0] ?? 0);
+    return readTargets(new ByteReader(this.#bytes, this.#targetsAt), unresolved);
   }
 
   /** "" where the row's key holds it whole. */
@@ -168,6 +174,14 @@ export function bodyTextOf(document: Pick<KeptDocument, "body">): string {
 function textIn(reader: ByteReader, at: number): string {
   for (let left = at; left > 0; left -= 1) reader.skip();
   return reader.text();
+}
+
+function passTargets(reader: ByteReader, unresolved: boolean): void {
+  for (let left = reader.varint(); left > 0; left -= 1) {
+    reader.skip();
+    if (unresolved) reader.u8();
+    reader.varint();
+  }
 }
 
 function readTargets(reader: ByteReader, unresolved: boolean): readonly Target[] {

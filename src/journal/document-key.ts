@@ -13,12 +13,14 @@ export function docIdOf(key: DocumentKey): DocId {
 }
 
 export function docKeyOf(id: DocId): DocumentKey {
-  const [rule, relation, identity] = id.split("\0");
-  assert(
-    rule !== undefined && relation !== undefined && identity !== undefined,
-    () => `no document key: ${JSON.stringify(id)}`,
-  );
-  return { rule, relation, identity };
+  const first = id.indexOf("\0");
+  const second = id.indexOf("\0", first + 1);
+  assert(first >= 0 && second > first, () => `no document key: ${JSON.stringify(id)}`);
+  return {
+    rule: id.slice(0, first),
+    relation: id.slice(first + 1, second),
+    identity: id.slice(second + 1),
+  };
 }
 
 /** What the ids of all documents of a rule, or of one relation under it, begin with. */

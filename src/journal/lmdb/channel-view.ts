@@ -2,6 +2,7 @@
  * One channel as a view sees it: derived rows up to where the overlay begins, then the overlay's entries.
  * A derived row is left out where the overlay has a newer word about it.
  */
+import type { KeptDocument } from "../../model/document.js";
 import type { ChannelEntry } from "../../model/entry.js";
 import type { ChannelKind } from "../../model/table.js";
 import { showsRow } from "../block-format.js";
@@ -12,6 +13,7 @@ import type { LapBudget } from "../lap-budget.js";
 import type { Overlay } from "../overlay.js";
 import { rowOf } from "../overlay-channel.js";
 import type { ChannelSlice } from "../overlay-channel.js";
+import { RowKey } from "../row-key.js";
 import type { DerivedFile } from "./derived-file.js";
 import type { Snapshot } from "./environment.js";
 import { indexKey, indexSerial } from "./row-keys.js";
@@ -28,6 +30,9 @@ export interface View {
   readonly hiding: Hiding;
 }
 
+/** Of the document that is looked at: nothing waits while it is in use. */
+const rowKey = new RowKey();
+
 export class ChannelView {
   readonly name: string;
   readonly kind: ChannelKind;
@@ -39,9 +44,12 @@ export class ChannelView {
   readonly #slice: ChannelSlice | undefined;
   /** Derived rows count up to here. */
   readonly #base: number;
+  /** What is read, for messages. */
+  readonly #what: string;
 
   constructor(name: string, view: View) {
     this.name = name;
+    this.#what = `channel ${name}`;
     this.#view = view;
     const row = view.file.head(name, view.snapshot);
     const seen = view.overlay.channel(name, view.log);
@@ -134,25 +142,27 @@ export class ChannelView {
 
   #derived(serial: number, value: Buffer): ChannelEntry | undefined {
     const { file, snapshot } = this.#view;
-    const row = file.reading(`channel ${this.name}`, () => decodeIndexRow(serial, value));
+    const row = file.reading(this.#what, () => decodeIndexRow(serial, value));
     if (row.kind === "entry") {
       const { entry } = row;
       if (this.kind === "events") return entry;
       const key = entry.op === "t" ? undefined : entry.body;
       return this.#isSuperseded(entry.table, key?.toString()) ? undefined : entry;
     }
-    const document = file.document(row.id, snapshot);
+    rowKey.setId(row.id);
+    const document = file.documentAt(rowKey, snapshot);
     if (document === undefined) {
       // Gone in a unit that is being written back; otherwise the tables do not belong together.
       const { overlay, log } = this.#view;
-      if (overlay.document(row.id, log) !== undefined) return undefined;
+      if (overlay.documentAt(rowKey, log) !== undefined) return undefined;
       const found = `serial ${serial} names a document that is not there`;
       throw file.damaged(`channel ${this.name}`, found);
     }
-    if (this.#isSuperseded(document.table, document.key)) return undefined;
     const { table, schema, body } = document;
-    if (!this.#isShown(row.id)) return undefined;
-    return { ...row.place, op: row.op, table, schema, body };
+    if (this.#slice !== undefined && this.#isSuperseded(table, document.key)) return undefined;
+    if (!this.#showsKey(document)) return undefined;
+    const { log, index } = row.place;
+    return { serial, log, index, op: row.op, table, schema, body };
   }
 
   /** Whether the overlay has a newer word about a derived row; without a key, about a truncation. */
@@ -178,12 +188,18 @@ export class ChannelView {
 
   /** Whether the document is still there, and not hidden. */
   #isShown(id: DocId): boolean {
+    rowKey.setId(id);
+    return this.#showsKey(undefined);
+  }
+
+  /** The same of the document that `rowKey` names; `derived` where its derived state was read already. */
+  #showsKey(derived: KeptDocument | undefined): boolean {
     const { file, snapshot, overlay, hiding, log } = this.#view;
-    const own = overlay.document(id, log);
+    const own = overlay.documentAt(rowKey, log);
     if (own === null) return false;
     if (hiding.isEmpty) return true;
-    const document = own ?? file.document(id, snapshot);
-    return document !== undefined && !hiding.hides(id, document);
+    const document = own ?? derived ?? file.documentAt(rowKey, snapshot);
+    return document !== undefined && !hiding.hides(rowKey.id(), document);
   }
 
   #ownEntries(from: number, to: number): ChannelEntry[] {

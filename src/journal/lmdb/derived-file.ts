@@ -70,13 +70,20 @@ export class DerivedFile {
     return value === undefined ? undefined : this.decoded(id, value);
   }
 
-  documentAt(key: RowKey): KeptDocument | undefined {
-    const value = this.documents.get(key.view());
-    return value === undefined ? undefined : this.decoded(key.id(), value);
+  documentAt(key: RowKey, snapshot?: Snapshot): KeptDocument | undefined {
+    const value = this.documents.get(key.view(), snapshot);
+    if (value === undefined) return undefined;
+    return this.reading(
+      () => `document ${JSON.stringify(key.id())}`,
+      () => readDocument(value),
+    );
   }
 
   decoded(id: DocId, value: Buffer): KeptDocument {
-    return this.reading(`document ${JSON.stringify(id)}`, () => readDocument(value));
+    return this.reading(
+      () => `document ${JSON.stringify(id)}`,
+      () => readDocument(value),
+    );
   }
 
   /** The document of a row of `documents`, under its whole id. */
@@ -127,12 +134,12 @@ export class DerivedFile {
   }
 
   /** Names what was read when its bytes are not what was written. */
-  reading<T>(what: string, read: () => T): T {
+  reading<T>(what: string | (() => string), read: () => T): T {
     try {
       return read();
     } catch (error) {
       if (!(error instanceof DamagedBytes)) throw error;
-      throw this.damaged(what, error.message, error);
+      throw this.damaged(typeof what === "string" ? what : what(), error.message, error);
     }
   }
 

@@ -8,14 +8,14 @@ import type { TableSchema } from "../model/table.js";
 import type { ChangesFrame, CommitFrame, PageFrame } from "../protocol/frames.js";
 import type { AttachmentEvent } from "./attachment-state.js";
 import type { FeedChannel } from "./feed-channel.js";
-import type { FeedParts, FeedUnit } from "./feed-sink.js";
-import type { ChannelStep, EntryBatch } from "./stores/store.js";
-
-/** Goes aside at once when memory is full: the oldest, so that most of a unit a little too large stays. */
-const ASIDE_BYTES = 2 * 1024 * 1024;
+import type { FeedParts, FeedUnit, OpenUnit } from "./feed-sink.js";
+import type { ChannelStep } from "./stores/store.js";
 
 /** A page of a loading channel is about 256 KiB; a server that sends this much without closing it is broken. */
 const PAGE_BYTES_MAX = 32 * 1024 * 1024;
+
+/** A commit joins the one in line before it while that holds less: a store that is behind has fewer transactions. */
+const JOINED_BYTES = 1024 * 1024;
 
 type Steps = Map<FeedChannel, ChannelStep>;
 
@@ -64,7 +64,7 @@ export class Collector {
   page({ channel: name, epoch, from, to, log }: PageFrame): void {
     const steps: Steps = new Map();
     this.#step(steps, name, { name: "page", epoch, from, to }, log);
-    this.#hand("page", log, steps);
+    if (steps.size > 0) this.#hand("page", log, steps);
   }
 
   commit(frame: CommitFrame): void {
@@ -87,12 +87,7 @@ export class Collector {
       const place = this.#place(epoch, serial, at);
       steps.set(channel, { channel: name, place, ...step, ready: true });
     }
-    this.#hand("commit", at, steps);
-    if (isNews) {
-      this.#feed.queue.push(0, async () => {
-        this.#feed.sink.moved();
-      });
-    }
+    if (steps.size > 0 || isNews) this.#hand("commit", at, steps);
   }
 
   /** What the frame makes of a channel; nothing where it means nothing or does not join on. */
@@ -130,29 +125,41 @@ export class Collector {
   }
 
   #hand(kind: FeedUnit["kind"], at: number, steps: Steps): void {
-    if (steps.size === 0) return;
+    const { queue } = this.#feed;
     let bytes = 0;
     const parts = [...steps].map(([channel, step]) => {
-      const { batches } = channel;
       bytes += channel.bytes;
-      channel.handed(kind);
-      return { channel, step, batches };
+      return { channel, step, batches: channel.handed() };
     });
     this.#bytes -= bytes;
     const schemas = this.#schemas;
     this.#schemas = [];
-    this.#feed.queue.push(bytes, async () => {
-      // A channel that this side refused meanwhile must not move past what it refused.
-      const kept = parts.filter(({ channel }) => channel.refusal === undefined);
-      const batches = kept.flatMap((part) => part.batches);
-      const channels = kept.map(({ step }) => step);
-      await this.#feed.sink.take({ kind, at, schemas, batches, channels });
-      this.#feed.applied();
-      for (const { channel, step } of kept) {
-        if (channel.refusal === undefined) channel.applied(step);
-      }
-      if (kind === "page") this.#feed.sink.moved();
-    });
+    const isPlain =
+      kind === "commit" && parts.every(({ step }) => step.replace === undefined && !step.staged);
+    const { last } = queue;
+    if (isPlain && last?.unit !== undefined && last.bytes < JOINED_BYTES) {
+      last.unit.at = at;
+      last.unit.parts.push(...parts);
+      last.unit.schemas.push(...schemas);
+      last.bytes += bytes;
+      queue.bytes += bytes;
+      return;
+    }
+    const unit = { kind, at, schemas, parts };
+    queue.push(bytes, () => this.#take(unit), isPlain ? unit : undefined);
+  }
+
+  async #take({ kind, at, schemas, parts }: OpenUnit): Promise<void> {
+    // A channel that this side refused meanwhile must not move past what it refused.
+    const kept = parts.filter(({ channel }) => channel.refusal === undefined);
+    const batches = kept.flatMap((part) => part.batches);
+    const channels = kept.map(({ step }) => step);
+    await this.#feed.sink.take({ kind, at, schemas, batches, channels });
+    this.#feed.applied();
+    for (const { channel, step, batches: own } of kept) {
+      if (channel.refusal === undefined) channel.applied(step, own);
+    }
+    this.#feed.sink.moved();
   }
 
   /** Too much for memory: aside with it, or, without a place for that, page by page from here. */
@@ -169,13 +176,11 @@ export class Collector {
       this.#feed.attacher.soon();
       return;
     }
-    const batches: EntryBatch[] = [];
     let bytes = 0;
-    for (const channel of full) {
-      const oldest = channel.aside(ASIDE_BYTES - bytes);
-      batches.push(...oldest.batches);
-      bytes += oldest.bytes;
-    }
+    const batches = full.flatMap((channel) => {
+      bytes += channel.bytes;
+      return channel.stage();
+    });
     this.#bytes -= bytes;
     queue.push(bytes, async () => sink.stage?.(batches));
   }

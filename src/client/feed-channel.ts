@@ -20,8 +20,7 @@ export class FeedChannel {
   /** Received, not perhaps applied: its content was whole once. */
   isReady: boolean;
   isStaged = false;
-  /** Received since the last page or commit, and not put aside. */
-  batches: EntryBatch[] = [];
+  /** Of what was collected. */
   bytes = 0;
   serverStatus: ChannelStatus = { state: "ready" };
   /** Set while a ready channel does not follow. */
@@ -32,11 +31,10 @@ export class FeedChannel {
   done = 0;
   /** Why this side will not keep it, which outlives the session. */
   refusal: Cause | undefined;
+  /** Received since the last page or commit, and not put aside. */
+  readonly #batches: EntryBatch[] = [];
   readonly #from: AttachFrom;
-  /** Bytes of each batch. */
-  #sizes: number[] = [];
   #handed = false;
-  #pending = 0;
   #cancelRetry: (() => void) | undefined;
 
   constructor(held: KeptChannel, from: AttachFrom) {
@@ -104,46 +102,35 @@ export class FeedChannel {
     this.move({ name: "cut" });
   }
 
-  /** Its entries are in a unit now. */
-  handed(kind: "page" | "commit"): void {
-    if (kind === "page")
-      this.#pending = this.batches.reduce((sum, { entries }) => sum + entries.length, 0);
+  /** What was collected goes into a unit. */
+  handed(): readonly EntryBatch[] {
     this.#handed = true;
-    this.forget();
+    return this.forget();
   }
 
-  applied({ channel, place, ready }: KeptChannel): void {
+  applied({ channel, place, ready }: KeptChannel, batches: readonly EntryBatch[]): void {
     this.held = { channel, place, ready };
     this.attempt = 0;
-    this.done += this.#pending;
-    this.#pending = 0;
+    for (const { entries } of batches) this.done += entries.length;
   }
 
   collect(batch: EntryBatch, bytes: number): void {
-    this.batches.push(batch);
-    this.#sizes.push(bytes);
+    this.#batches.push(batch);
     this.bytes += bytes;
   }
 
-  /** Takes the oldest batches out, of at least `bytes` together if there is so much. */
-  aside(bytes: number): { readonly batches: readonly EntryBatch[]; readonly bytes: number } {
-    let count = 0;
-    let taken = 0;
-    while (taken < bytes && count < this.#sizes.length) {
-      taken += this.#sizes[count] ?? 0;
-      count += 1;
-    }
-    this.#sizes.splice(0, count);
-    this.bytes -= taken;
-    this.isStaged ||= count > 0;
-    return { batches: this.batches.splice(0, count), bytes: taken };
+  /** What was collected waits in the store for the rest of its unit. */
+  stage(): readonly EntryBatch[] {
+    const batches = this.forget();
+    this.isStaged = true;
+    return batches;
   }
 
-  forget(): void {
-    this.batches = [];
-    this.#sizes = [];
+  /** Answers what it held. */
+  forget(): readonly EntryBatch[] {
     this.bytes = 0;
     this.isStaged = false;
+    return this.#batches.splice(0);
   }
 
   retryAfter(clock: Clock, delayMs: number, run: () => void): void {

@@ -54,11 +54,23 @@ export interface FeedSink {
   moved(): void;
 }
 
+/** A unit in line. */
+export interface OpenUnit {
+  readonly kind: FeedUnit["kind"];
+  at: number;
+  readonly schemas: TableSchema[];
+  readonly parts: {
+    readonly channel: FeedChannel;
+    readonly step: ChannelStep;
+    readonly batches: readonly EntryBatch[];
+  }[];
+}
+
 /** What the parts of a feed share. */
 export interface FeedParts {
   readonly wire: FeedWire;
   readonly sink: FeedSink;
-  readonly queue: JobQueue;
+  readonly queue: JobQueue<OpenUnit>;
   readonly attacher: Attacher;
   readonly channels: ReadonlyMap<string, FeedChannel>;
   /** The feed can use what an attach would bring. */

@@ -14,7 +14,7 @@ import { Attacher } from "./attacher.js";
 import { Collector } from "./collector.js";
 import { BACKOFF, type Cause } from "./connection-state.js";
 import { FeedChannel } from "./feed-channel.js";
-import type { FeedParts, FeedSink, FeedWire } from "./feed-sink.js";
+import type { FeedParts, FeedSink, FeedWire, OpenUnit } from "./feed-sink.js";
 import { type JobOwner, JobQueue } from "./job-queue.js";
 import { causeOf } from "./status.js";
 import type { KeptChannel } from "./stores/store.js";
@@ -25,7 +25,7 @@ export const LASTING: ReadonlySet<string> = new Set(["CLIENT_STORE_TAKEN", "CLIE
 export class Feed implements FeedParts, JobOwner {
   readonly wire: FeedWire;
   readonly sink: FeedSink;
-  readonly queue: JobQueue;
+  readonly queue: JobQueue<OpenUnit>;
   readonly attacher: Attacher;
   readonly collector: Collector;
   readonly channels = new Map<string, FeedChannel>();

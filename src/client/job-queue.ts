@@ -3,17 +3,23 @@
  * stop reading above it (wire.ts). A failure drops what waits behind it, for nothing after a lost unit may
  * be applied.
  */
+interface Job<Unit> {
+  bytes: number;
+  readonly run: () => Promise<void>;
+  readonly unit: Unit | undefined;
+}
+
 export interface JobOwner {
   failed(error: unknown): void;
   /** After each job, well or not. */
   relieved(): void;
 }
 
-export class JobQueue {
+export class JobQueue<Unit> {
   /** Of jobs that wait and of the one that runs. */
   bytes = 0;
   readonly #owner: JobOwner;
-  readonly #jobs: { readonly bytes: number; readonly run: () => Promise<void> }[] = [];
+  readonly #jobs: Job<Unit>[] = [];
   #running: Promise<void> | undefined;
   readonly #waiting: (() => void)[] = [];
 
@@ -21,8 +27,14 @@ export class JobQueue {
     this.#owner = owner;
   }
 
-  push(bytes: number, run: () => Promise<void>): void {
-    this.#jobs.push({ bytes, run });
+  /** The newest, where it has not begun. */
+  get last(): Job<Unit> | undefined {
+    return this.#jobs.at(-1);
+  }
+
+  /** `unit`: what the job is about, for whoever looks at the last. */
+  push(bytes: number, run: () => Promise<void>, unit?: Unit): void {
+    this.#jobs.push({ bytes, run, unit });
     this.bytes += bytes;
     this.#running ??= this.#work();
   }

@@ -15,7 +15,7 @@ export interface TableResult<Row> {
 const NOTHING = { rows: undefined, error: undefined };
 
 /**
- * The rows of a query, read again after each transaction that changes the table:
+ * The rows of a query, read again after each transaction that changes the table, and new where they differ:
  * `useTable(store, "products", (all) => all.where({ shop }).orderBy("name"), [shop])`. `refine` is called
  * again when one of `using` has changed, which therefore lists what it uses, as for `useMemo`.
  */

@@ -29,7 +29,7 @@ export type SubscribeChoice =
   | ({ readonly channel: string } & KeptPlace);
 
 export interface Unit {
-  /** A `page` is a part of a channel's first content; a `commit` is whole transactions over all ready channels. */
+  /** A `page` is a part of a channel's first content; a `commit` is whole transactions over all ready channels, more of them where the handler is behind. */
   readonly kind: "page" | "commit";
   /** Log number that the places have. */
   readonly at: number;
@@ -140,6 +140,8 @@ class HandlerSubscription extends Follower<SubscriptionEvents> implements Subscr
   }
 
   async take({ kind, at, batches, channels }: FeedUnit): Promise<void> {
+    // News of what is ready, without a place that moved.
+    if (channels.length === 0) return;
     const entries: Entry[] = [];
     for (const { channel, schema, base, entries: list } of batches) {
       for (const entry of list) entries.push(entryView(channel, schema, base, entry));
@@ -161,7 +163,6 @@ class HandlerSubscription extends Follower<SubscriptionEvents> implements Subscr
       });
     }
     for (const batch of batches) this.gapsOf(batch);
-    this.moved();
   }
 
   protected async ended(): Promise<void> {

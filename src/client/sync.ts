@@ -144,7 +144,6 @@ export class StoreSync extends Follower<SyncEvents> implements Sync {
       }),
     );
     for (const batch of kept) this.gapsOf(batch);
-    this.moved();
   }
 
   async stage(batches: readonly EntryBatch[]): Promise<void> {

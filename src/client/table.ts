@@ -78,18 +78,19 @@ export class Query<Row extends object> {
   }
 
   /**
-   * Tells the rows now, and again after each transaction that changes the table; several changes during one
+   * Tells the rows now, and again after a transaction that makes them other rows; several changes during one
    * read become one. Returns the way to stop it.
    */
   live(listener: (rows: readonly Row[]) => void, failed?: (error: unknown) => void): () => void {
     const end = new AbortController();
     let isReading = false;
     let isDue = false;
+    let told: readonly Row[] | undefined;
     const read = (): void => {
       if (isReading) isDue = true;
       if (isReading || end.signal.aborted) return;
       isReading = true;
-      const told = (tell: () => void): void => {
+      const ended = (tell: () => void): void => {
         isReading = false;
         const isAgain = isDue;
         isDue = false;
@@ -99,12 +100,17 @@ export class Query<Row extends object> {
       };
       this.rows().then(
         (rows) => {
-          told(() => {
+          ended(() => {
+            if (told !== undefined && isSame(told, rows)) return;
+            told = rows;
             listener(rows);
           });
         },
         (error: unknown) => {
-          told(() => failed?.(error));
+          ended(() => {
+            told = undefined;
+            failed?.(error);
+          });
         },
       );
     };
@@ -125,4 +131,15 @@ export class Query<Row extends object> {
 async function find(store: Readable, query: RowQuery): Promise<FoundRows> {
   if ("database" in store) return findRows(store.database, query);
   return { rows: store.rows(query.table), isSorted: false };
+}
+
+/** Of rows, and of what a row holds (natural-values.ts). Other columns or another order of them are another row. */
+function isSame(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  const [before, after] = [Object.entries(a), Object.entries(b)];
+  return (
+    before.length === after.length &&
+    before.every(([name, value], at) => name === after[at]?.[0] && isSame(value, after[at][1]))
+  );
 }

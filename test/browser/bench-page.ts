@@ -1,8 +1,10 @@
 /** What the benches measure in a browser: the stores of IndexedDB and SQLite, and each database by itself. */
+import { changecast } from "../../src/client/client.js";
 import { IndexedDbStore, indexedDbStore } from "../../src/client/stores/indexeddb-store.js";
 import type { StoreUnit } from "../../src/client/stores/store.js";
 import { wasmStore } from "../../src/client/stores/wasm-store.js";
 import { table } from "../../src/client/table.js";
+import type { Op } from "../../src/model/entry.js";
 import type { TableSchema } from "../../src/model/table.js";
 import type { WireEntry } from "../../src/protocol/frames.js";
 
@@ -14,7 +16,7 @@ export interface BenchPage {
   /** The same into SQLite on OPFS; as lists of values, an insert each, in transactions of 5,000. */
   sqliteApply(rows: number): Promise<number>;
   sqliteBare(rows: number): Promise<number>;
-  /** Latencies of changes that come evenly, in units of 10, while a live query is shown. */
+  /** Latencies from a message of the server to the store, of changes that come evenly in transactions of 10, while a live query is shown. */
   live(perSecond: number, seconds: number): Promise<readonly number[]>;
   /** Milliseconds from nothing to 20 rows: with the store; with IndexedDB by itself. */
   start(): Promise<number>;
@@ -49,7 +51,7 @@ const page: BenchPage = {
     await store.open();
     // As parsed from the wire, before the clock starts.
     const units: StoreUnit[] = [];
-    for (let at = 0; at < rows; at += PAGE_ROWS) units.push(unitOf(at, PAGE_ROWS, false));
+    for (let at = 0; at < rows; at += PAGE_ROWS) units.push(unitOf(at, PAGE_ROWS));
     const began = performance.now();
     for (const unit of units) await store.apply(unit);
     const ms = performance.now() - began;
@@ -84,7 +86,7 @@ const page: BenchPage = {
     const store = await wasmStore(name, { worker });
     await store.open();
     const units: StoreUnit[] = [];
-    for (let at = 0; at < rows; at += PAGE_ROWS) units.push(unitOf(at, PAGE_ROWS, false));
+    for (let at = 0; at < rows; at += PAGE_ROWS) units.push(unitOf(at, PAGE_ROWS));
     const began = performance.now();
     for (const unit of units) await store.apply(unit);
     const ms = performance.now() - began;
@@ -108,7 +110,18 @@ const page: BenchPage = {
   },
   live: async (perSecond, seconds) => {
     const store = await indexedDbStore(NAME);
-    await store.open();
+    const socket: { current?: FedSocket } = {};
+    const cast = changecast({
+      url: "ws://fed",
+      WebSocket: class extends FedSocket {
+        constructor() {
+          super();
+          socket.current = this;
+        }
+      },
+    });
+    const sync = cast.sync(store, ["a"]);
+    await sync.live();
     const shown = document.createElement("pre");
     document.body.append(shown);
     const stop = table(store, "items")
@@ -119,21 +132,25 @@ const page: BenchPage = {
       });
     const latencies: number[] = [];
     const everyMs = (1_000 * UNIT_CHANGES) / perSecond;
+    const count = (seconds * perSecond) / UNIT_CHANGES;
     const began = performance.now();
-    const done: Promise<void>[] = [];
-    for (let count = 0; count < (seconds * perSecond) / UNIT_CHANGES; count += 1) {
-      const due = began + count * everyMs;
-      while (performance.now() < due) await pause();
-      const unit = unitOf((count * UNIT_CHANGES) % 10_000, UNIT_CHANGES, true);
-      done.push(
-        store.apply(unit).then(() => {
-          latencies.push(performance.now() - due);
-        }),
-      );
+    const dueAt = (at: number): number => began + at * everyMs;
+    const done = new Promise<void>((resolve) => {
+      let rows = 0;
+      store.watch("items", (changes) => {
+        rows += changes.get("items")?.updated ?? 0;
+        while (latencies.length < rows / UNIT_CHANGES)
+          latencies.push(performance.now() - dueAt(latencies.length));
+        if (latencies.length === count) resolve();
+      });
+    });
+    for (let at = 0; at < count; at += 1) {
+      while (performance.now() < dueAt(at)) await pause(dueAt(at) - performance.now());
+      socket.current?.feed((at * UNIT_CHANGES) % 10_000);
     }
-    await Promise.all(done);
+    await done;
     stop();
-    await store.close();
+    await cast.close();
     return latencies;
   },
   start: async () => {
@@ -166,19 +183,76 @@ let log = 0;
 /** Of databases that were made: each is new. */
 let count = 0;
 
-function unitOf(from: number, count: number, ready: boolean): StoreUnit {
+/** A server's side of a socket, in the page: its frames are text, as they come over the wire. */
+class FedSocket {
+  readonly #listeners = new Map<string, (event: object) => void>();
+  #at = 0;
+  #serial = 0;
+
+  constructor() {
+    setTimeout(() => this.#listeners.get("open")?.({}));
+  }
+
+  addEventListener(name: string, listener: (event: object) => void): void {
+    this.#listeners.set(name, listener);
+  }
+
+  send(text: string): void {
+    const { t, id } = JSON.parse(text) as { readonly t: string; readonly id?: number };
+    const limits = { frameBytesMax: 65_536, channelsMax: 10, attachChannelsMax: 10 };
+    if (t === "hello")
+      this.#say({ t: "welcome", v: 1, session: "s", run: "r", heartbeatMs: 60_000, limits });
+    if (t !== "attach") return;
+    const status = { state: "ready" };
+    const channels = [{ channel: "a", epoch: 1, how: "snapshot", after: 0, status }];
+    this.#say({ t: "attached", id, channels }, { t: "schema", ...schema });
+    this.#at = log;
+    this.#say({ t: "commit", at: this.#at, moved: [], ready: ["a"] });
+  }
+
+  /** One transaction of the source. */
+  feed(from: number): void {
+    this.#at += 1;
+    const serial = this.#serial + UNIT_CHANGES;
+    const base = this.#at;
+    const entries = entriesOf(from, { count: UNIT_CHANGES, serial: this.#serial, op: "u" });
+    this.#say(
+      { t: "changes", channel: "a", table: "items", schema: 1, base, entries },
+      { t: "commit", at: this.#at, moved: [["a", 1, this.#serial, serial]] },
+    );
+    this.#serial = serial;
+  }
+
+  close(): void {
+    // Nobody listens any more.
+  }
+
+  #say(...frames: readonly object[]): void {
+    const data = frames.map((frame) => JSON.stringify(frame)).join("\n");
+    queueMicrotask(() => this.#listeners.get("message")?.({ data }));
+  }
+}
+
+function unitOf(from: number, count: number): StoreUnit {
   log += 1;
-  const entries = Array.from({ length: count }, (_, at): WireEntry => {
-    const { id, store_id: shop, name, quantity, price, updated_at: updated } = objectOf(from + at);
-    return [from + at + 1, 0, at, ready ? "u" : "i", id, shop, name, quantity, price, updated];
-  });
   const place = { epoch: 1, serial: from + count, log, run: "r" };
+  const entries = entriesOf(from, { count, serial: from, op: "i" });
   return {
     at: log,
     schemas: [],
     batches: [{ channel: "a", schema, base: log, entries }],
-    channels: [{ channel: "a", place, ready }],
+    channels: [{ channel: "a", place, ready: false }],
   };
+}
+
+function entriesOf(
+  from: number,
+  { count, serial, op }: { readonly count: number; readonly serial: number; readonly op: Op },
+): WireEntry[] {
+  return Array.from({ length: count }, (_, at) => {
+    const { id, store_id: shop, name, quantity, price, updated_at: updated } = objectOf(from + at);
+    return [serial + at + 1, 0, at, op, id, shop, name, quantity, price, updated];
+  });
 }
 
 function objectOf(id: number) {
@@ -215,6 +289,6 @@ function answered<T>(request: IDBRequest<T>): Promise<T> {
   });
 }
 
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 1));
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -26,6 +26,9 @@ import type { EntryBatch, KeptChannel, SharedStore, StoreChanges, StoreUnit } fr
 import { storeError } from "./store-errors.js";
 import { ChangeTally, Watchers } from "./watchers.js";
 
+/** Between two transactions of a stream of units: each costs the page's main thread a millisecond and more. */
+const PACE_MS = 12;
+
 /** Raised when object stores of ours are laid out in another way. */
 const FORMAT = 1;
 
@@ -65,12 +68,16 @@ export class IndexedDbStore implements SharedStore {
   #channels = new Map<string, KeptChannel>();
   #generation = 0;
   #stagedCount = 0;
+  readonly #clock: Clock;
+  /** When the newest transaction with a unit did. */
+  #beganAt = -PACE_MS;
   /** Transactions stand in line: each begins from what the one before left in memory. */
   #line: Promise<unknown> = Promise.resolve();
 
   constructor(name: string, options: IndexedDbOptions) {
     const { indexes = {}, durability = "relaxed", clock = systemClock } = options;
     this.name = name;
+    this.#clock = clock;
     this.database = new GrowingDatabase(name, { clock, durability });
     this.indexes = new Map(
       Object.entries(indexes).map(([table, list]) => [
@@ -106,6 +113,7 @@ export class IndexedDbStore implements SharedStore {
 
   apply(unit: StoreUnit): Promise<StoreChanges> {
     return this.#change("applying entries", async () => {
+      await this.#pace();
       const staged = unit.channels.filter((step) => step.staged === true);
       const touched = new Map<string, TableSchema>();
       for (const schema of unit.schemas) touched.set(schema.table, schema);
@@ -223,6 +231,17 @@ export class IndexedDbStore implements SharedStore {
     await applyFolded(write, folded);
   }
 
+  /** The first unit after a rest waits for nothing; in a stream of them, units wait and join (collector.ts). */
+  async #pace(): Promise<void> {
+    const waitMs = this.#beganAt + PACE_MS - this.#clock.monotonic();
+    if (waitMs > 0 && isShown()) {
+      await new Promise<void>((resolve) => {
+        this.#clock.after(waitMs, resolve);
+      });
+    }
+    this.#beganAt = this.#clock.monotonic();
+  }
+
   #shapes(schema: TableSchema): ObjectStoreShape[] {
     const rows = { name: schema.table, indexes: this.indexes.get(schema.table) ?? [] };
     return schema.kind === "events"
@@ -287,6 +306,12 @@ export class IndexedDbStore implements SharedStore {
     this.#line = done.catch(() => undefined);
     return done;
   }
+}
+
+/** Timers of a page that nobody sees are a second late and more; nor does its main thread matter to anybody. */
+function isShown(): boolean {
+  const { document } = globalThis as { readonly document?: { readonly visibilityState: string } };
+  return document?.visibilityState === "visible";
 }
 
 function stagedRange(channel: string): IDBKeyRange {

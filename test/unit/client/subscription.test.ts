@@ -150,29 +150,32 @@ describe("a subscription", () => {
     expect(units[0]?.replaced).toEqual(["a", "b"]);
   });
 
-  it("waits for a slow handler, one unit at a time", async () => {
-    const begun: number[] = [];
+  it("waits for a slow handler, and hands over together what came meanwhile", async () => {
+    const begun: [number, ...number[]][] = [];
     let finish: () => void = () => undefined;
     await subscribed(heldBoth, (unit) => {
-      begun.push(unit.at);
+      begun.push([unit.at, ...unit.entries.map(({ serial }) => serial)]);
       return new Promise<void>((resolve) => {
         finish = resolve;
       });
     });
     server.socket.accept({ how: "resumed", after: 1 });
-    for (const at of [2, 3]) {
+    for (const at of [2, 3, 4]) {
       server.socket.say(schema, changes("a", [at, at, 0, "u", 1, "x"]), {
         t: "commit",
         at,
         moved: [["a", 1, at - 1, at]],
         ready: ["a", "b"],
       });
+      await settled();
     }
-    await settled();
-    expect(begun).toEqual([2]);
+    expect(begun).toEqual([[2, 2]]);
     finish();
     await settled();
-    expect(begun).toEqual([2, 3]);
+    expect(begun).toEqual([
+      [2, 2],
+      [4, 3, 4],
+    ]);
     finish();
   });
 

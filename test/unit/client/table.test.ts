@@ -97,6 +97,23 @@ describe("a query", () => {
 });
 
 describe("a live query", () => {
+  it("tells nothing when a change leaves its rows as they are", async () => {
+    const told: (readonly Product[])[] = [];
+    products()
+      .where({ id: { lte: 3 } })
+      .orderBy("id")
+      .live((rows) => told.push(rows));
+    await settled();
+    await put([4, "rice", 6]);
+    await put([2, "salt", null], [3, null, "9007199254740993"]);
+    await settled();
+    expect(told).toHaveLength(1);
+    await put([3, null, "9007199254740995"]);
+    await settled();
+    expect(told).toHaveLength(2);
+    expect(told[1]?.[2]?.price).toBe(9007199254740995n);
+  });
+
   it("tells its rows now, and after each transaction that changes the table", async () => {
     const told: unknown[] = [];
     const stop = products()

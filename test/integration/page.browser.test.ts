@@ -1,0 +1,117 @@
+/**
+ * Goal: the demo's page does what it says: stock appears, a write flashes, a move leaves one store and enters
+ * the other, offline and online it catches up, and a second tab follows the one that leads until that closes.
+ * Method: the demo as a child process, its page in a real Chromium, worked by keyboard.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { Browser } from "../support/browser.js";
+
+const DEMO = fileURLToPath(new URL("../../dist/demo/main.js", import.meta.url));
+const START_MS = 90_000;
+
+const folder = mkdtempSync(join(tmpdir(), "changecast-page-test-"));
+// Where root runs the demo, Postgres is another user, who has to get in.
+chmodSync(folder, 0o755);
+let demo: ChildProcess;
+let browser: Browser;
+let url = "";
+
+beforeAll(async () => {
+  const env = { ...process.env, TMPDIR: folder };
+  demo = spawn(process.execPath, [DEMO], { stdio: ["ignore", "pipe", "inherit"], env });
+  let said = "";
+  demo.stdout?.setEncoding("utf8").on("data", (text: string) => (said += text));
+  url = await vi.waitFor(
+    () => /http:\/\/127\.0\.0\.1:\d+\//.exec(said)?.[0] ?? Promise.reject(new Error(said)),
+    { timeout: START_MS, interval: 100 },
+  );
+  browser = await Browser.start("test/browser/entry-core.ts");
+}, 2 * START_MS);
+
+afterAll(async () => {
+  await browser.close();
+  const ended = once(demo, "exit");
+  demo.kill("SIGINT");
+  await ended;
+  rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+}, START_MS);
+
+async function opened(): Promise<Page> {
+  const page = await browser.context.newPage();
+  page.on("pageerror", (error) => browser.errors.push(error));
+  await page.goto(url);
+  return page;
+}
+
+function text(page: Page, id: string): Promise<string> {
+  return page.locator(`#${id}`).innerText();
+}
+
+/** Goes to the button by Tab alone, as somebody without a mouse does. */
+async function press(page: Page, id: string, key: "Enter" | "Space"): Promise<void> {
+  const button = page.locator(`#${id}`);
+  for (let count = 0; count < 20; count += 1) {
+    await page.keyboard.press("Tab");
+    if (!(await button.evaluate((found) => found.matches(":focus-visible")))) continue;
+    await page.keyboard.press(key);
+    return;
+  }
+  throw new Error(`${id} was not reached by Tab`);
+}
+
+it("shows both stores, writes, moves, goes offline and comes back, and lets a second tab follow and lead", async () => {
+  const first = await opened();
+  await expect.poll(() => text(first, "state"), { timeout: START_MS }).toBe("live");
+  for (const id of ["sum-1", "sum-2"]) {
+    await expect
+      .poll(() => text(first, id))
+      .toMatch(/^[1-9]\d* products, [1-9]\d* pieces in stock$/);
+  }
+  expect(await text(first, "role")).toBe("this tab leads");
+  await expect.poll(() => first.locator("tr.came").count()).toBeGreaterThan(0);
+
+  await press(first, "change", "Enter");
+  await expect.poll(() => text(first, "told"), { timeout: 20_000 }).toMatch(/here after \d+ ms$/);
+  await press(first, "move", "Space");
+  await expect
+    .poll(() => text(first, "told"), { timeout: 20_000 })
+    .toMatch(/moves to store [12]: here after \d+ ms$/);
+
+  await press(first, "offline", "Enter");
+  await expect.poll(() => text(first, "state")).toBe("offline");
+  const before = await first.locator("#rows-1").innerText();
+  await first.waitForTimeout(1_000);
+  expect(await first.locator("#rows-1").innerText()).toBe(before);
+  await press(first, "offline", "Enter");
+  await expect.poll(() => text(first, "state"), { timeout: 20_000 }).toBe("live");
+  await expect.poll(() => first.locator("#rows-1").innerText()).not.toBe(before);
+  await press(first, "kill", "Enter");
+  await expect.poll(() => text(first, "state"), { timeout: 20_000 }).toBe("live");
+
+  const second = await opened();
+  await expect.poll(() => text(second, "role"), { timeout: 20_000 }).toBe("another tab leads");
+  await expect.poll(() => text(second, "state"), { timeout: 20_000 }).toBe("live");
+  expect(await second.locator("#kill").isDisabled()).toBe(true);
+  const seen = await second.locator("#rows-1").innerText();
+  await expect
+    .poll(() => second.locator("#rows-1").innerText(), { timeout: 20_000 })
+    .not.toBe(seen);
+  await press(second, "change", "Enter");
+  await expect.poll(() => text(second, "told"), { timeout: 20_000 }).toMatch(/here after \d+ ms$/);
+  await first.close();
+  await expect.poll(() => text(second, "role"), { timeout: 20_000 }).toBe("this tab leads");
+  await expect.poll(() => text(second, "state"), { timeout: 20_000 }).toBe("live");
+  await second.setViewportSize({ width: 390, height: 844 });
+  const isWide = await second
+    .locator("html")
+    .evaluate((page) => page.scrollWidth > page.clientWidth);
+  expect(isWide).toBe(false);
+  expect(browser.errors).toEqual([]);
+}, 240_000);

@@ -20,6 +20,8 @@ export interface BenchPage {
   live(perSecond: number, seconds: number): Promise<readonly number[]>;
   /** Milliseconds from nothing to 20 rows: with the store; with IndexedDB by itself. */
   start(): Promise<number>;
+  /** Rows that are there. */
+  count(): Promise<number>;
   bareStart(): Promise<number>;
 }
 
@@ -165,6 +167,12 @@ const page: BenchPage = {
     if (rows.length !== 20) throw new Error(`${rows.length} rows were found`);
     await store.close();
     return ms;
+  },
+  count: async () => {
+    const database = await opened(NAME, "items");
+    const count = await answered(database.transaction("items").objectStore("items").count());
+    database.close();
+    return count;
   },
   bareStart: async () => {
     const began = performance.now();

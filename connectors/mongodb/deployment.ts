@@ -113,7 +113,7 @@ async function readFacts(client: MongoClient): Promise<DeploymentFacts> {
 }
 
 /** mongodb.md 5.6: they speak the protocol, and their streams lack what this connector relies on. */
-function refuseLookAlikes(hello: Document, build: Document): void {
+export function refuseLookAlikes(hello: Document, build: Document): void {
   const internal = hello["internal"] as { documentdb_versions?: unknown } | undefined;
   const isAzure = internal?.documentdb_versions !== undefined || "_t" in build;
   const isAmazon = build["modules"] === undefined && build["gitVersion"] === undefined;

@@ -42,6 +42,8 @@ export interface Gap {
 export interface FeedSink {
   /** Runs before the first attach, and again after each failure: opens what units go to. */
   prepare(): Promise<void>;
+  /** A failure dropped what waited in line. */
+  failed?(): void;
   /** Entries of ready channels held in memory before `overflow` is asked for. */
   readonly collectBytesMax: number;
   /** Makes the unit take effect. What it throws stops the feed, which attaches again after a delay. */

@@ -214,6 +214,7 @@ export class Feed implements FeedParts, JobOwner {
   /** The store or the handler failed: everything again from the places that were applied. */
   failed(error: unknown): void {
     const { code } = (this.trouble = causeOf(error));
+    this.sink.failed?.();
     this.attacher.detach(this.channels.values());
     this.cut();
     // Whoever took the store over writes it now: trying again would only disturb.

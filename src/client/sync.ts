@@ -66,6 +66,11 @@ export interface Sync {
   stop(): Promise<void>;
 }
 
+interface Leaving {
+  readonly channels: readonly string[];
+  readonly resolve: () => void;
+}
+
 /** Stores that a sync uses now. */
 const inUse = new WeakSet<Store>();
 
@@ -77,7 +82,9 @@ export class StoreSync extends Follower<SyncEvents> implements Sync {
   #wanted: readonly ChannelChoice[];
   #isOpen = false;
   /** Channels whose rows are to be removed, with who waits for it. */
-  #leaving: { readonly channels: readonly string[]; readonly resolve: () => void }[] = [];
+  readonly #leaving = new Set<Leaving>();
+  /** Those of them that lost their turn. */
+  #late: readonly Leaving[] = [];
 
   constructor(store: Store, channels: readonly ChannelChoice[], options: SyncOptions, wire: Wire) {
     super(wire);
@@ -119,16 +126,23 @@ export class StoreSync extends Follower<SyncEvents> implements Sync {
     this.#wanted = this.#wanted.filter((choice) => !channels.includes(nameOf(choice)));
     this.feed.remove(channels);
     this.wire.release(this.feed, channels);
-    this.feed.queue.push(0, () => this.#leave());
-    this.moved();
-    await new Promise<void>((resolve) => this.#leaving.push({ channels, resolve }));
+    await new Promise<void>((resolve) => {
+      const leaving = { channels, resolve };
+      this.#leaving.add(leaving);
+      this.feed.queue.push(0, () => this.#leave([leaving]));
+      this.moved();
+    });
   }
 
   // -------------------------------------------------------------- as the sink of its feed
 
   async prepare(): Promise<void> {
     if (!this.#isOpen) await this.#openStore();
-    await this.#leave();
+    await this.#leave(this.#late);
+  }
+
+  failed(): void {
+    this.#late = [...this.#leaving];
   }
 
   async take({ at, schemas, batches, channels }: FeedUnit): Promise<void> {
@@ -208,13 +222,18 @@ export class StoreSync extends Follower<SyncEvents> implements Sync {
     this.#add(wanted, this.#wanted, (name) => kept.get(name));
   }
 
-  /** What fails stays in line. */
-  async #leave(): Promise<void> {
-    const leaving = [...this.#leaving];
+  /**
+   * What fails is tried again. Each goes in its turn, not with one before it: between them a unit may wait that
+   * still brings the channel.
+   */
+  async #leave(asked: readonly Leaving[]): Promise<void> {
+    const leaving = asked.filter((one) => this.#leaving.has(one));
     if (!this.#isOpen || leaving.length === 0) return;
     this.#tell(await this.#store.detach(leaving.flatMap(({ channels }) => channels)));
-    this.#leaving = this.#leaving.slice(leaving.length);
-    for (const { resolve } of leaving) resolve();
+    for (const one of leaving) {
+      this.#leaving.delete(one);
+      one.resolve();
+    }
   }
 
   /** Refuses the channels that bring rows of tables which cannot be kept, and names both. */

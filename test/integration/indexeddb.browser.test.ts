@@ -150,6 +150,30 @@ describe("whoever opens the store", () => {
     }
   });
 
+  it("as a newer version of the app, in another tab, has its index and rows; the older one reads on and can take it back", async () => {
+    const older = await opened();
+    await applied(older, tea);
+    const other = await browser.open();
+    try {
+      const newer = await callPage(other, "create", name, { indexes: { products: ["name"] } });
+      await callPage(other, "call", newer, "open", undefined);
+      const second = unit(2, [step("a", 2)], batch("a", products, [2, 2, 0, "i", 2, "tea"]));
+      expect((await callPage(other, "call", newer, "apply", second)).error).toBeUndefined();
+      expect(await callPage(other, "indexed", name, "products", "name", "tea")).toEqual([1, 2]);
+      expect(await inPage("rows", name, "products")).toHaveLength(2);
+      expect((await applied(older, order)).error?.code).toBe("CLIENT_STORE_TAKEN");
+
+      const back = await opened();
+      const third = unit(3, [step("a", 3)], batch("a", products, [3, 3, 0, "i", 3, "tea"]));
+      expect((await applied(back, third)).error).toBeUndefined();
+      expect(await inPage("indexed", name, "products", "name", "tea")).toEqual([1, 2, 3]);
+      const late = await callPage(other, "call", newer, "apply", order);
+      expect(late.error?.code).toBe("CLIENT_STORE_TAKEN");
+    } finally {
+      await other.close();
+    }
+  });
+
   it("is refused a format that is newer than its own", async () => {
     await opened();
     await inPage("put", name, "changecast_meta", "format", 99);

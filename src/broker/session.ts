@@ -30,7 +30,7 @@ import { textMessage } from "./wire-message.js";
 /** A session with more waiting than this many times socketBytesMax does not read at all: it is cut. */
 const CUT_FACTOR = 4;
 
-/** Below it a socket counts as drained: above Node's own high-water mark, so that it tells. */
+/** Below it a socket counts as drained: above Node's own high-water mark, so that it tells, and most of a page. */
 const DRAINED_BYTES = 192 * 1024;
 
 /** Silence after this many heartbeats ends a session (rule 6). */

@@ -497,6 +497,33 @@ describe("a store that fails", () => {
     expect(sync.status.trouble).toBeUndefined();
   });
 
+  it("lets a channel go in its turn: a unit that waits before it does not bring it back", async () => {
+    let go: () => void = () => undefined;
+    let isSlow = false;
+    const slow: Store = {
+      ...bound(store),
+      apply: async (unit) => {
+        if (isSlow) await new Promise<void>((resolve) => (go = resolve));
+        isSlow = false;
+        return store.apply(unit);
+      },
+    };
+    const sync = await live(["a", "b", "c"], {}, slow);
+    isSlow = true;
+    server.socket.say(changes("c", [2, 2, 0, "u", 1, "two"]), {
+      ...{ t: "commit", at: 2, moved: [["c", 1, 1, 2]] },
+    });
+    await settled();
+    const gone = [sync.detach(["a"])];
+    server.socket.say(changes("b", [2, 3, 0, "u", 1, "three"]), {
+      ...{ t: "commit", at: 3, moved: [["b", 1, 1, 2]] },
+    });
+    gone.push(sync.detach(["b"]));
+    go();
+    await Promise.all(gone);
+    expect((await store.open()).map(({ channel }) => channel)).toEqual(["c"]);
+  });
+
   it("for want of room gives up the channels that the app names, and goes on with the others", async () => {
     let isFull = false;
     const narrow: Store = {

@@ -518,6 +518,7 @@ describe("a store that fails", () => {
     server.socket.say(changes("b", [2, 3, 0, "u", 1, "three"]), {
       ...{ t: "commit", at: 3, moved: [["b", 1, 1, 2]] },
     });
+    await settled();
     gone.push(sync.detach(["b"]));
     go();
     await Promise.all(gone);

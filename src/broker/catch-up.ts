@@ -1,7 +1,7 @@
 /**
  * Brings one session up to the journal's head: after an attach, after its socket was full, for a unit too
  * large to be sent live. Reads laps; between two of them the socket must have drained, so a slow client
- * costs one page and is told the newest per key when it comes to it.
+ * costs two pages at most and is told the newest per key when it comes to it.
  *
  * The log number at which the session joins the live feed is never chosen beforehand: it is that of the
  * first lap that holds everything due for all its channels at once. While channels are being attached

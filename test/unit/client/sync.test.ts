@@ -289,6 +289,29 @@ describe("a server that lies", () => {
     expect(server.sockets).toHaveLength(2);
   });
 
+  it("with a frame or a page beyond all bounds is left, and nothing of it is shown", async () => {
+    const sync = castOf().sync(store, ["a"]);
+    await settled();
+    server.socket.welcome();
+    await settled();
+    server.socket.accept();
+    server.socket.say(schema, changes("a", [1, 1, 0, "i", 1, "one"]), {
+      ...{ t: "page", channel: "a", epoch: 1, from: 0, to: 1, log: 1 },
+    });
+    await settled();
+    const row = "x".repeat(1024 * 1024);
+    const rows = Array.from({ length: 33 }, (_, at) => [at + 2, 1, at, "i", at + 2, row]);
+    server.socket.say(changes("a", ...rows));
+    await settled();
+    expect(sync.status.connection).toMatchObject({
+      state: "waiting",
+      code: "CLIENT_FRAME_INVALID",
+    });
+    expect(values()).toEqual([[1, "one"]]);
+    await clock.pass(1_000);
+    expect(server.sockets).toHaveLength(2);
+  });
+
   it("with frames and fields that nobody knows is understood as far as it goes", async () => {
     await live(["a"]);
     server.socket.say(

@@ -1,7 +1,6 @@
 /** Of each document that a block changes, where its newest bytes begin there; NO_DOCUMENT where it is gone. */
 import type { DocId } from "./document-key.js";
 import { grown, KeyTable } from "./key-table.js";
-import { idOfCutKey, idOfRowKey } from "./row-key.js";
 import type { RowKey } from "./row-key.js";
 
 /** The block says nothing of it: a truncation behind its change. */
@@ -10,8 +9,6 @@ const FORGOTTEN = -2;
 export class DocumentPlaces {
   readonly #keys = new KeyTable();
   #places = new Int32Array(8);
-  /** Identities that the keys cut, by number. */
-  #long: Map<number, string> | undefined;
 
   /** Numbers go from 0 to below it; those of forgotten documents among them. */
   get size(): number {
@@ -34,7 +31,6 @@ export class DocumentPlaces {
     const at = this.#keys.add(key);
     if (at >= this.#places.length) this.#places = grown(this.#places, 2 * this.#places.length);
     this.#places[at] = place;
-    if (key.longIdentity !== "") (this.#long ??= new Map()).set(at, key.longIdentity);
   }
 
   /** Nothing is said of documents whose row keys begin so. */
@@ -76,8 +72,6 @@ export class DocumentPlaces {
   }
 
   id(at: number): DocId {
-    const identity = this.#long?.get(at);
-    const key = this.#keys.key(at);
-    return identity === undefined ? idOfRowKey(key) : idOfCutKey(key, identity);
+    return this.#keys.id(at);
   }
 }

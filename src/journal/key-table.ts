@@ -3,6 +3,8 @@
  * of documents pass here in a second, and as texts in a Map each would be work for the collector again and
  * again. Keys stay; whoever takes one out forgets its number.
  */
+import type { DocId } from "./document-key.js";
+import { idOfCutKey, idOfRowKey } from "./row-key.js";
 import type { RowKey } from "./row-key.js";
 
 /** Most units are small: their tables then need no memory of their own outside the heap. */
@@ -17,6 +19,8 @@ export class KeyTable {
   /** Where each key ends in `#bytes`; it begins where the one before ends. */
   #ends = new Int32Array(FIRST_KEYS);
   #bytes = Buffer.allocUnsafe(FIRST_BYTES);
+  /** Identities that keys cut, by number. */
+  #long: Map<number, string> | undefined;
 
   get size(): number {
     return this.#size;
@@ -41,6 +45,7 @@ export class KeyTable {
     const from = this.#from(at);
     this.#ends[at] = this.#append(key, from);
     this.#hashes[at] = key.hash;
+    if (key.longIdentity !== "") (this.#long ??= new Map()).set(at, key.longIdentity);
     this.#size += 1;
     this.#put(at);
     return at;
@@ -77,6 +82,18 @@ export class KeyTable {
   /** The bytes of a key, in place. */
   key(at: number): Buffer {
     return this.#bytes.subarray(this.#from(at), this.#ends[at]);
+  }
+
+  /** Of the document whose row it is. */
+  id(at: number): DocId {
+    const identity = this.#long?.get(at);
+    const key = this.key(at);
+    return identity === undefined ? idOfRowKey(key) : idOfCutKey(key, identity);
+  }
+
+  /** The same as UTF-8: most often the key's own bytes. */
+  idBytes(at: number): Buffer {
+    return this.#long?.has(at) === true ? Buffer.from(this.id(at), "utf8") : this.key(at);
   }
 
   startsWith(at: number, prefix: Buffer): boolean {

@@ -1,6 +1,5 @@
 /** Of each document that the blocks of a batch change, its newest bytes: where they stand, or that it is gone. */
 import { grown, KeyTable } from "../key-table.js";
-import { idOfCutKey } from "../row-key.js";
 import type { RowKey } from "../row-key.js";
 
 const IS_THERE = 1;
@@ -24,14 +23,11 @@ export class FoldedDocuments {
   #from = new Int32Array(16);
   #to = new Int32Array(16);
   #flags = new Int32Array(16);
-  /** Identities that the keys cut, by number. */
-  #long: Map<number, string> | undefined;
 
   /** Returns the document's number. Without `bytes` it is gone. */
   set(key: RowKey, bytes: FoldedBytes | undefined, wasParked: boolean): number {
     const at = this.#keys.add(key);
     if (at >= this.#flags.length) this.#grow();
-    if (key.longIdentity !== "") (this.#long ??= new Map()).set(at, key.longIdentity);
     const known = this.#flags[at] ?? 0;
     const parked = wasParked || (known & (IS_PARKED | WAS_PARKED)) !== 0 ? WAS_PARKED : 0;
     if (bytes === undefined) {
@@ -74,9 +70,7 @@ export class FoldedDocuments {
 
   /** Its id as UTF-8. */
   id(at: number): Buffer {
-    const identity = this.#long?.get(at);
-    const key = this.#keys.key(at);
-    return identity === undefined ? key : Buffer.from(idOfCutKey(key, identity), "utf8");
+    return this.#keys.idBytes(at);
   }
 
   /** Undefined: gone. */

@@ -261,7 +261,7 @@ export class BlocksFile {
   async #removeUnder(table: Table, prefix: Buffer): Promise<void> {
     const range = { start: prefix, end: endOf(prefix), limit: SLICE_ROWS };
     for (;;) {
-      const keys = [...table.range(range)].map(({ key }) => key);
+      const keys = table.keys(range);
       if (keys.length === 0) return;
       await this.environment.commit(() => {
         for (const key of keys) table.remove(key);

@@ -34,6 +34,8 @@ export interface Table {
   get(key: Buffer, snapshot?: Snapshot): Buffer | undefined;
   /** Lazy; must be read to its end, or left with `break`, before anything is awaited. */
   range(range: RowRange, snapshot?: Snapshot): Iterable<Row>;
+  /** The same without the values, which may be large. */
+  keys(range: RowRange): Buffer[];
   /** What it takes in the file, in whole pages. */
   bytes(): number;
   /** Inside `commit` only. */
@@ -220,6 +222,14 @@ class LmdbTable implements Table {
       snapshot === undefined ? range : { ...range, transaction: snapshot },
     );
     return { [Symbol.iterator]: () => readingRows(path, rows) };
+  }
+
+  keys(range: RowRange): Buffer[] {
+    try {
+      return [...this.#db.getKeys(range)];
+    } catch (error) {
+      throw readFailure(this.#path, error);
+    }
   }
 
   bytes(): number {

@@ -43,6 +43,10 @@ function changes(channel: string, ...entries: unknown[][]): object {
   return { t: "changes", channel, table: "rows", schema: 1, base: 0, entries };
 }
 
+function commit(at: number, ...moved: unknown[][]): object {
+  return { t: "commit", at, moved };
+}
+
 function castOf(options: Partial<CastOptions> = {}): Cast {
   const { WebSocket } = server;
   const cast = changecast({
@@ -234,11 +238,7 @@ describe("a server that lies", () => {
         { channel: "a", from: { epoch: 1, serial: 1, log: 1, run: "r1" } },
       ]);
       // Frames of the attachment before mean nothing until the answer.
-      socket.say(changes("a", [2, 2, 0, "i", 2, "lie"]), {
-        t: "commit",
-        at: 3,
-        moved: [["a", 1, 1, 2]],
-      });
+      socket.say(changes("a", [2, 2, 0, "i", 2, "lie"]), commit(3, ["a", 1, 1, 2]));
       socket.accept({ how: "delta", after: 1 });
       socket.say(changes("a", [2, 2, 0, "i", 2, "two"]), {
         t: "commit",
@@ -330,12 +330,8 @@ describe("a server that lies", () => {
 
   it("about channels that nobody attached changes nothing", async () => {
     await live(["a"]);
-    server.socket.say(changes("z", [1, 2, 0, "i", 9, "x"]), {
-      t: "commit",
-      at: 2,
-      moved: [["z", 1, 0, 1]],
-      ready: ["z"],
-    });
+    const moved = { ...commit(2, ["z", 1, 0, 1]), ready: ["z"] };
+    server.socket.say(changes("z", [1, 2, 0, "i", 9, "x"]), moved);
     await settled();
     expect(values()).toEqual([[1, "one"]]);
   });
@@ -533,14 +529,10 @@ describe("a store that fails", () => {
     };
     const sync = await live(["a", "b", "c"], {}, slow);
     isSlow = true;
-    server.socket.say(changes("c", [2, 2, 0, "u", 1, "two"]), {
-      ...{ t: "commit", at: 2, moved: [["c", 1, 1, 2]] },
-    });
+    server.socket.say(changes("c", [2, 2, 0, "u", 1, "two"]), commit(2, ["c", 1, 1, 2]));
     await settled();
     const gone = [sync.detach(["a"])];
-    server.socket.say(changes("b", [2, 3, 0, "u", 1, "three"]), {
-      ...{ t: "commit", at: 3, moved: [["b", 1, 1, 2]] },
-    });
+    server.socket.say(changes("b", [2, 3, 0, "u", 1, "three"]), commit(3, ["b", 1, 1, 2]));
     await settled();
     gone.push(sync.detach(["b"]));
     go();

@@ -4,7 +4,7 @@
  * again. Keys stay; whoever takes one out forgets its number.
  */
 import type { DocId } from "./document-key.js";
-import { idOfCutKey, idOfRowKey } from "./row-key.js";
+import { idOfRowKey } from "./row-key.js";
 import type { RowKey } from "./row-key.js";
 
 /** Most units are small: their tables then need no memory of their own outside the heap. */
@@ -86,9 +86,7 @@ export class KeyTable {
 
   /** Of the document whose row it is. */
   id(at: number): DocId {
-    const identity = this.#long?.get(at);
-    const key = this.key(at);
-    return identity === undefined ? idOfRowKey(key) : idOfCutKey(key, identity);
+    return idOfRowKey(this.key(at), this.#long?.get(at) ?? "");
   }
 
   /** The same as UTF-8: most often the key's own bytes. */

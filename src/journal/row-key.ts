@@ -58,9 +58,7 @@ export class RowKey {
   }
 
   id(): DocId {
-    const { longIdentity } = this;
-    if (longIdentity === "") return idOfRowKey(this.view());
-    return idOfCutKey(this.view(), longIdentity);
+    return idOfRowKey(this.view(), this.longIdentity);
   }
 
   /** For the store: valid until the next `set`. */
@@ -104,15 +102,13 @@ export class RowKey {
   }
 }
 
-/** The id that a key of a row tells, where it does not cut the identity. */
-export function idOfRowKey(key: Buffer): DocId {
-  return key.toString("utf8");
-}
-
-/** The same where it does. */
-export function idOfCutKey(key: Buffer, identity: string): DocId {
-  const { rule, relation } = docKeyOf(key.toString("utf8"));
-  return docIdOf({ rule, relation, identity });
+/** The id of the document whose row has this key. `longIdentity`: its identity where the key cuts it, else "". */
+export function idOfRowKey(key: Buffer, longIdentity: string): DocId {
+  const text = key.toString("utf8");
+  if (longIdentity === "") return text;
+  // Only rule and relation count.
+  const { rule, relation } = docKeyOf(text);
+  return docIdOf({ rule, relation, identity: longIdentity });
 }
 
 function hashed(bytes: Uint8Array, from: number, to: number, start: number): number {

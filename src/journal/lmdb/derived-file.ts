@@ -3,10 +3,11 @@ import { AppError } from "../../base/errors.js";
 import type { KeptDocument } from "../../model/document.js";
 import { DamagedBytes } from "../byte-io.js";
 import { readDocument } from "../document-codec.js";
-import { docIdOf, docKeyOf, docPrefix } from "../document-key.js";
+import { docPrefix } from "../document-key.js";
 import type { DocId } from "../document-key.js";
 import { docRowKey } from "../document-order.js";
 import type { LogNumber } from "../journal.js";
+import { idOfRowKey } from "../row-key.js";
 import type { RowKey } from "../row-key.js";
 import { SLICE_ROWS, turnOfLoop } from "../turn.js";
 import { Environment } from "./environment.js";
@@ -90,11 +91,7 @@ export class DerivedFile {
   documentRow({ key, value }: Row): { readonly id: DocId; readonly document: KeptDocument } {
     return this.reading("a row of documents", () => {
       const document = readDocument(value);
-      const { identity } = document;
-      if (identity === "") return { id: key.toString("utf8"), document };
-      // The key's identity is cut: only rule and relation count.
-      const { rule, relation } = docKeyOf(key.toString("utf8"));
-      return { id: docIdOf({ rule, relation, identity }), document };
+      return { id: idOfRowKey(key, document.identity), document };
     });
   }
 

@@ -116,7 +116,7 @@ export class Retention {
     const end = numberKey(this.#logBefore(Math.max(blocksAgeMs, eventsAgeMs, tombstonesAgeMs)));
     for (;;) {
       file.environment.fresh();
-      const keys = [...file.times.range({ end, limit: SLICE_ROWS })].map(({ key }) => key);
+      const keys = file.times.keys({ end, limit: SLICE_ROWS });
       if (keys.length === 0) return;
       const writes = new RowWrites(file.environment);
       for (const key of keys) writes.remove(file.times, key);
@@ -195,7 +195,7 @@ export class Retention {
     const end = numberKey(log + 1);
     for (;;) {
       file.environment.fresh();
-      const keys = [...file.tombstones.range({ end, limit: SLICE_ROWS })].map(({ key }) => key);
+      const keys = file.tombstones.keys({ end, limit: SLICE_ROWS });
       if (keys.length === 0 || log === 0) return;
       const floors = new Map<string, number>();
       const writes = new RowWrites(file.environment);

@@ -5,14 +5,13 @@
  * terminal reaches the demo alone, which stops its parts in order.
  */
 import { spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import { chmodSync, chownSync, closeSync, cpSync, mkdirSync, openSync } from "node:fs";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import pg from "pg";
+import { freePort } from "./free-port.js";
 import { pause } from "./pause.js";
 
 /** What the child tells the demo. */
@@ -148,14 +147,4 @@ function reachable(bin: string): string {
   cpSync(dirname(bin), copy, { recursive: true, verbatimSymlinks: true });
   chmodSync(copy, 0o755);
   return join(copy, "bin");
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, "close");
-  return port;
 }

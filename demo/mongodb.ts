@@ -4,14 +4,13 @@
  * channel to it closes then. Started detached, so that a Ctrl-C at the terminal reaches the demo alone.
  */
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MongoClient } from "mongodb";
 import type { DatabaseWord } from "./database.js";
 import { findMongod } from "./mongod-binary.js";
+import { freePort } from "./free-port.js";
 import { pause } from "./pause.js";
 
 const START_MS_MAX = 30_000;
@@ -84,14 +83,4 @@ async function answers<T>(url: string, ask: (client: MongoClient) => Promise<T>)
     }
     await pause(50);
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, "close");
-  return port;
 }

@@ -1,6 +1,7 @@
 /** From a raw change to what it says about a relation: a row, or an emptied or replaced collection. */
 import type { Change, RowChange } from "../../src/model/change.js";
 import type { Collections, WatchedCollection } from "./collections.js";
+import { DocumentChange } from "./document-change.js";
 import { NOWHERE, readNamespace, unreadableChange, type RawChange } from "./raw-change.js";
 import { isNamed } from "./values/bson-layout.js";
 import { idOf } from "./values/identity.js";
@@ -83,12 +84,11 @@ export function settled(
 
 function whole(
   { bytes, documentAt }: RawChange,
-  { relation, forms }: WatchedCollection,
+  collection: WatchedCollection,
   op: "insert" | "update",
 ): RowChange {
   if (documentAt === NOWHERE) throw unreadableChange("fullDocument");
-  const { identity } = idOf(bytes, documentAt);
-  return { op, relation, identity, values: forms.document(bytes, documentAt) };
+  return new DocumentChange(op, collection, bytes, documentAt);
 }
 
 function updated(raw: RawChange, collection: WatchedCollection): ReadChange {

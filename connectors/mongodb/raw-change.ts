@@ -2,8 +2,9 @@
  * One document of a change stream, taken apart without decoding it: of each part only the place in the bytes
  * that came is noted. Unknown fields and kinds of changes are allowed (M-14): both lists grow with the server.
  */
+import { bufferOf } from "../../src/base/bytes.js";
 import { AppError } from "../../src/base/errors.js";
-import { bsonType, bufferOf, documentEnd, int32At, isNamed } from "./values/bson-layout.js";
+import { bsonType, documentEnd, int32At, isNamed } from "./values/bson-layout.js";
 import { nameEnd, valueEnd } from "./values/bson-layout.js";
 import { tokenTime, type ClusterTime } from "./stream-position.js";
 

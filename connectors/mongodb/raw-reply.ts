@@ -1,7 +1,8 @@
 /** The cursor part of a server's reply, as raw bytes: whole batches are taken without decoding what is in them. */
+import { bufferOf } from "../../src/base/bytes.js";
 import { Long } from "mongodb";
 import type { Timestamp } from "mongodb";
-import { bsonType, bufferOf, documentEnd, int32At, nameEnd } from "./values/bson-layout.js";
+import { bsonType, documentEnd, int32At, nameEnd } from "./values/bson-layout.js";
 import { eachField } from "./raw-change.js";
 import { hexTime, timeOf, type ClusterTime } from "./stream-position.js";
 

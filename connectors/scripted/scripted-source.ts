@@ -9,11 +9,13 @@ import type { Clock } from "../../src/base/clock.js";
 import { systemClock } from "../../src/base/clock.js";
 import type { Change, Relation } from "../../src/model/change.js";
 import { ScriptedTable } from "./scripted-table.js";
-import type { Cell, Row, TableDefinition } from "./scripted-table.js";
+import type { Cell, Row, TableDefinition, TextPatch } from "./scripted-table.js";
 
 export type Write =
   | { readonly insert: string; readonly row: Row }
   | { readonly update: string; readonly key: readonly Cell[]; readonly set: Row }
+  /** One character of a text: the stream tells that, and not the text. */
+  | { readonly patch: string; readonly key: readonly Cell[]; readonly set: TextPatch }
   | { readonly delete: string; readonly key: readonly Cell[] }
   | { readonly truncate: string; readonly leaf?: string }
   /** Other rows take the place of all; the stream tells that, and none of them. */
@@ -186,6 +188,7 @@ export class ScriptedSource {
   #write(write: Write): Change | undefined {
     if ("insert" in write) return this.#table(write.insert).insert(write.row);
     if ("update" in write) return this.#table(write.update).update(write.key, write.set);
+    if ("patch" in write) return this.#table(write.patch).patch(write.key, write.set);
     if ("delete" in write) return this.#table(write.delete).delete(write.key);
     if ("renew" in write) return this.#table(write.renew).renew(write.rows);
     const { truncate, leaf } = write;

@@ -17,6 +17,12 @@ export interface TableDefinition {
   readonly partitionBy?: string;
 }
 
+export interface TextPatch {
+  readonly column: string;
+  readonly at: number;
+  readonly char: string;
+}
+
 export type Row = Readonly<Record<string, Cell>>;
 
 export interface StoredRow {
@@ -75,6 +81,22 @@ export class ScriptedTable {
     return { ...change, previous: before.identity };
   }
 
+  /** Undefined where no row has the key, or its text is too short. */
+  patch(key: readonly Cell[], { column, at, char }: TextPatch): RowChange | undefined {
+    const before = this.#find(key);
+    const place = this.placeOf(column);
+    const patch = (form: string): string | undefined => {
+      const text: unknown = JSON.parse(form);
+      if (typeof text !== "string" || at >= text.length) return undefined;
+      return JSON.stringify(text.slice(0, at) + char + text.slice(at + 1));
+    };
+    const form = before === undefined ? undefined : patch(before.values[place] ?? "null");
+    if (before === undefined || form === undefined) return undefined;
+    const after = this.#store(before.values.with(place, form));
+    const change = this.#change("update", after, after.values.map(untoldAt(place)));
+    return { ...change, patches: new Map([[place, patch]]) };
+  }
+
   delete(key: readonly Cell[]): RowChange | undefined {
     const before = this.#find(key);
     if (before === undefined) return undefined;
@@ -131,6 +153,10 @@ export class ScriptedTable {
     const change = { op, relation: this.relation, identity, values };
     return leaf === undefined ? change : { ...change, leaf };
   }
+}
+
+function untoldAt(place: number): (form: string, at: number) => string | undefined {
+  return (form, at) => (at === place ? undefined : form);
 }
 
 function relationOf(definition: TableDefinition): Relation {

@@ -52,6 +52,28 @@ export function raceAbort<T>(
   });
 }
 
+/**
+ * A controller that `signal` aborts too, until it is released. Not `AbortSignal.any`: what that makes Node
+ * keeps for as long as somebody listens to it, though nobody may be left who could abort it.
+ */
+export function following(signal: AbortSignal): {
+  readonly controller: AbortController;
+  readonly release: () => void;
+} {
+  const controller = new AbortController();
+  const onAbort = (): void => {
+    controller.abort(signal.reason);
+  };
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  return {
+    controller,
+    release: () => {
+      signal.removeEventListener("abort", onAbort);
+    },
+  };
+}
+
 /** Whether `error` is the end of this signal rather than a failure. */
 export function isAbort(error: unknown, signal: AbortSignal): boolean {
   return signal.aborted && error === signal.reason;

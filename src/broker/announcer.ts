@@ -1,9 +1,9 @@
 /** What concerns all sessions, told once a tick: sources that went stale or fresh, content being copied. */
+import { turnOfLoop } from "../base/turn.js";
 import type { ServerFrame } from "../protocol/frames.js";
 import type { BrokerContext } from "./broker-context.js";
 import { sameStatus, statusOf } from "./channel-status.js";
 import { isOpen } from "./session-state.js";
-import { turnOfLoop } from "./slots.js";
 
 /** Sessions between two turns of the event loop: about 5 ms of writes. */
 const SESSIONS_PER_TURN = 500;

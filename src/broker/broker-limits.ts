@@ -31,6 +31,8 @@ export interface BrokerLimits {
   readonly histories: Rate;
   /** Bytes that may wait in a socket before its session lags. */
   readonly socketBytesMax: number;
+  /** Bytes that a session is sent at once of all its channels; more it reads from the journal, page by page. */
+  readonly deliveryBytesMax: number;
   /** About the size of one page of a catch-up. */
   readonly pageBytes: number;
   /** Pages that are read from the journal at the same time. */
@@ -52,6 +54,7 @@ export const defaultLimits: BrokerLimits = {
   attaches: { perSecond: 1_000, burst: Math.max(2_000, ATTACH_CHANNELS_MAX) },
   histories: { perSecond: 10, burst: 40 },
   socketBytesMax: 1024 * 1024,
+  deliveryBytesMax: 4 * 1024 * 1024,
   pageBytes: 256 * 1024,
   readsMax: 8,
   drainMs: 5_000,

@@ -9,8 +9,8 @@
  * one for the others. Every loop is bounded: LAPS_MAX passes to the moving head, then a view that stands
  * still, then the session is closed with its places kept.
  */
-import { errorText, InvariantError } from "../base/errors.js";
-import type { HeldView, Lap, LapChannel } from "../journal/journal.js";
+import { AppError, errorText, InvariantError } from "../base/errors.js";
+import type { HeldView, Lap, LapChannel, LogNumber } from "../journal/journal.js";
 import type { Attachment } from "./attachment.js";
 import { decideNew, restartAll } from "./attach.js";
 import type { BrokerContext } from "./broker-context.js";
@@ -32,6 +32,9 @@ const LAPS_WITHOUT_VIEW_MAX = 24;
 /** How long and for how many bytes a view is held: it pins the journal's pages. */
 const HELD_MS_MAX = 5_000;
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Views that ended before they had served, by huge units that the journal merged. */
+const ENDED_VIEWS_MAX = 16;
 
 /** Between two looks at a journal that still merges a huge unit. */
 const STALL_LOOK_MS = 20;
@@ -76,10 +79,13 @@ class CatchUp {
   #passBegan = 0;
   #passes = 0;
   #restarts = 0;
+  #endedViews = 0;
   /** The channels being attached were all at their heads in one lap: the next takes all channels. */
   #attachingAtHead = false;
   #readyTurn = false;
   #stalledAt: number | undefined;
+  /** What the newest lap that was sent shows. */
+  #shownLog: LogNumber = 0;
   #held: { readonly view: HeldView; readonly since: number; bytes: number } | undefined;
 
   constructor(session: Session, context: BrokerContext) {
@@ -104,6 +110,7 @@ class CatchUp {
     if (isOver(this.#session.phase)) return false;
     const asked = this.#choose();
     const lap = await this.#read(asked);
+    if (lap === undefined) return this.#goOnInLaps();
     if (isOver(this.#session.phase)) return false;
     const sent = this.#send(asked, lap);
     if (sent.isWhole && asked.coversReady && this.#allReady()) {
@@ -143,15 +150,33 @@ class CatchUp {
     return { attachments: attaching, coversReady: false };
   }
 
-  async #read(asked: Asked): Promise<ReadLap> {
+  /** Undefined: the held view has ended. */
+  async #read(asked: Asked): Promise<ReadLap | undefined> {
     const { attachments } = asked;
     const { reads, schemas, limits, hub, shared } = this.#context;
     const view = this.#held?.view;
-    if (view === undefined) return shared.lap(attachments, () => hub.log);
-    const lap = await reads.use(() => view.read(requestsOf(attachments), limits.pageBytes));
+    if (view === undefined) {
+      return shared.lap(attachments, { hubLog: () => hub.log, since: this.#shownLog });
+    }
+    let lap: Lap;
+    try {
+      lap = await reads.use(() => view.read(requestsOf(attachments), limits.pageBytes));
+    } catch (error) {
+      if (error instanceof AppError && error.code === "JOURNAL_VIEW_ENDED") return undefined;
+      throw error;
+    }
     const contents = new LapContents(lap);
     await schemas.load(contents.schemas);
     return { contents, log: lap.log };
+  }
+
+  /** What was read so far counts. */
+  #goOnInLaps(): boolean {
+    this.#held = undefined;
+    this.#passes = 0;
+    this.#endedViews += 1;
+    if (this.#endedViews <= ENDED_VIEWS_MAX) return !isOver(this.#session.phase);
+    return this.#giveUp("huge transactions come faster than it reads");
   }
 
   #send(asked: Asked, { contents, log }: ReadLap): Sent {
@@ -166,6 +191,7 @@ class CatchUp {
       else parts.push({ attachment, part, lines: contents.linesOf(index) });
     }
     const isWhole = lap.complete && fallen.length === 0 && log >= this.#session.log;
+    this.#shownLog = Math.max(this.#shownLog, log);
     const { lines, entries } = encodeLap(this.#session, {
       parts,
       schemas: contents.schemas,

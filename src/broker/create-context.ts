@@ -43,7 +43,7 @@ export function createContext(options: ContextOptions): {
     schemas,
     sessions,
     unknown: new Set<Session>(),
-    hub: new Hub({ reader, clock, metrics, schemas, sessions }),
+    hub: new Hub({ reader, clock, metrics, schemas, sessions, limits }),
     outbox: new Outbox(),
     wheel: new TimerWheel(clock, tickMs),
     reads,

@@ -32,6 +32,7 @@ export class Deliveries {
       if (only.delivery?.at !== at) only.delivery = make(pieces, at);
       return only.delivery;
     }
+    if (!pieces.every(({ channel }) => channel.isShared)) return make(pieces, at);
     if (this.#at !== at) this.#kept.clear();
     this.#at = at;
     const sorted = [...pieces].sort((a, b) => a.channel.id - b.channel.id);

@@ -18,6 +18,9 @@ const PIECE_BYTES_MAX = 4 * 1024 * 1024;
 /** Members stand at few different serials; pieces for more of them are not kept. */
 const PIECES_KEPT = 4;
 
+/** `huge`: too much to be sent as it is; `lost`: memory does not reach back, or the serial is not of this epoch (I5). */
+export type LeftToJournal = "huge" | "lost";
+
 /** What a member that holds `from` is owed. */
 export interface Piece {
   readonly channel: HubChannel;
@@ -59,6 +62,11 @@ export class HubChannel {
     this.id = id;
   }
 
+  /** Whether what is made for one member may serve another. Otherwise it is let go: thousands of them fill the heap. */
+  get isShared(): boolean {
+    return this.members.size > 1;
+  }
+
   /** Takes what was released up to `log`. */
   take(log: LogNumber, live: LiveChannel, schemas: readonly SchemaKey[]): void {
     this.#ranges.push({ log, live, schemas, lines: undefined });
@@ -87,18 +95,15 @@ export class HubChannel {
     return serial < this.#head || (epoch !== this.#epoch && this.#head > 0);
   }
 
-  /**
-   * What follows `serial` up to the head. `huge`: too much to be sent as it is; `lost`: memory does not reach
-   * back, or the serial is not of this epoch (I5): both are left to the journal.
-   */
-  after(epoch: number, serial: number): Piece | "huge" | "lost" {
+  /** What follows `serial` up to the head. */
+  after(epoch: number, serial: number): Piece | LeftToJournal {
     const known = this.#pieces.find(({ from }) => from === serial);
     const piece = known ?? this.#pieceAfter(serial);
     if (typeof piece === "string") return piece;
     return epoch === 0 || epoch === piece.epoch ? piece : "lost";
   }
 
-  #pieceAfter(from: number): Piece | "huge" | "lost" {
+  #pieceAfter(from: number): Piece | LeftToJournal {
     const { epoch, to, parts } = this.#follow(from);
     const first = parts[0];
     if (first === undefined) return "lost";
@@ -121,7 +126,7 @@ export class HubChannel {
       schemas: parts.length === 1 ? first.schemas : [...schemas],
       ...{ messages: undefined, delivery: undefined },
     };
-    if (this.#pieces.length < PIECES_KEPT) this.#pieces.push(piece);
+    if (this.isShared && this.#pieces.length < PIECES_KEPT) this.#pieces.push(piece);
     return piece;
   }
 
@@ -141,6 +146,7 @@ export class HubChannel {
 
   #linesOf(range: Range, wanted: readonly ChannelEntry[]): readonly Uint8Array[] {
     if (wanted !== range.live.entries) return encodeChanges(this.name, wanted);
+    if (!this.isShared) return encodeChanges(this.name, wanted);
     range.lines ??= encodeChanges(this.name, wanted);
     return range.lines;
   }

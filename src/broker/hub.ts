@@ -5,43 +5,32 @@
  *
  * A live session that is owed nothing holds the hub's log. One that is owed is served everything up to the hub's log
  * at once, from the serials that it has, in whatever line it stands: so a session with a message in a channel of few
- * overtakes those of a wide range, half of each slice long.
+ * overtakes those of a wide range, and gets what it is owed of that in the same write.
  */
 import { isAbort } from "../base/abort.js";
 import { SignalPoint } from "../base/signal-point.js";
+import { turnOfLoop } from "../base/turn.js";
 import type { CopyStatus, LiveChannel, LiveRange, LogNumber } from "../journal/journal.js";
 import type { AttachFrom } from "../protocol/frames.js";
 import { Attachment } from "./attachment.js";
 import type { BrokerContext } from "./broker-context.js";
 import { Deliveries } from "./deliveries.js";
 import { HubChannel } from "./hub-channel.js";
-import type { Piece } from "./hub-channel.js";
+import type { LeftToJournal, Piece } from "./hub-channel.js";
+import { Pace } from "./pace.js";
 import { RecentRanges } from "./recent-ranges.js";
 import type { SchemaKey } from "./schema-frames.js";
-import { Lines } from "./serving-lines.js";
+import { isWide, Lines } from "./serving-lines.js";
 import type { Session } from "./session.js";
-import { turnOfLoop } from "./slots.js";
 import { UntilDesk } from "./until-desk.js";
 import { WireMessage } from "./wire-message.js";
-
-/** The event loop is held no longer: sockets are read and the journal flushed between slices. */
-const SLICE_MS = 5;
 
 /** The clock is looked at after so many sessions. */
 const SESSIONS_PER_LOOK = 16;
 
-/** While a wide range is served, newer ones are taken this often. */
-const RETAKE_MS = 20;
-
-/** After a pass the hub rests for this part of it: nearly as prompt, and far less CPU under load. */
-const REST_PART = 0.25;
-const REST_MS_MAX = 5;
-/** Shorter passes need no rest. */
-const REST_FROM_MS = 2;
-
 export type HubContext = Pick<
   BrokerContext,
-  "reader" | "clock" | "metrics" | "schemas" | "sessions"
+  "reader" | "clock" | "metrics" | "schemas" | "sessions" | "limits"
 >;
 
 export class Hub {
@@ -52,6 +41,7 @@ export class Hub {
   readonly #deliveries = new Deliveries();
   readonly #recent = new RecentRanges();
   readonly #wake = new SignalPoint();
+  readonly #pace: Pace;
   #hasWork = true;
   #nextId = 1;
   #log: LogNumber;
@@ -63,6 +53,7 @@ export class Hub {
 
   constructor(context: HubContext) {
     this.#context = context;
+    this.#pace = new Pace(context.clock);
     const { notice, copying } = context.reader;
     this.#log = notice.log;
     this.#run = notice.run;
@@ -107,7 +98,7 @@ export class Hub {
 
   detach(attachment: Attachment): void {
     const { channel } = attachment;
-    attachment.isOwed = false;
+    attachment.session.disown(attachment);
     if (!channel.members.delete(attachment)) return;
     if (channel.members.size === 0) this.#channels.delete(channel.name);
     this.#countAttachments(-1);
@@ -164,7 +155,7 @@ export class Hub {
         const began = clock.monotonic();
         await this.#take();
         await this.#serve(signal);
-        await this.#rest(clock.monotonic() - began);
+        await this.#pace.rest(clock.monotonic() - began);
       }
     } catch (error) {
       if (!isAbort(error, signal)) throw error;
@@ -176,14 +167,6 @@ export class Hub {
   #raise(): void {
     this.#hasWork = true;
     this.#wake.raise();
-  }
-
-  async #rest(passMs: number): Promise<void> {
-    if (passMs < REST_FROM_MS) return;
-    const restMs = Math.min(REST_MS_MAX, passMs * REST_PART);
-    await new Promise<void>((resolve) => {
-      this.#context.clock.after(restMs, resolve);
-    });
   }
 
   /** Moves the hub's log to the journal's and marks whom the range between concerns. */
@@ -232,6 +215,7 @@ export class Hub {
 
   /** Puts those members into line that lack the range. */
   #mark(channel: HubChannel, { epoch, to }: LiveChannel): void {
+    this.#pace.took(channel.members.size);
     for (const attachment of channel.members) {
       const { session } = attachment;
       if (!session.isLive || (attachment.epoch === epoch && attachment.sent >= to)) continue;
@@ -252,19 +236,23 @@ export class Hub {
 
   async #serve(signal: AbortSignal): Promise<void> {
     const { clock } = this.#context;
-    let takenAt = clock.monotonic();
     for (;;) {
-      const began = clock.monotonic();
-      this.#serveFrom("narrow", began + SLICE_MS / 2);
-      this.#serveFrom("wide", began + SLICE_MS);
-      this.#serveFrom("narrow", began + SLICE_MS);
+      this.#serveFrom("narrow", clock.monotonic() + this.#pace.narrowMs);
+      this.#serveFrom("wide", clock.monotonic() + this.#pace.wideMs);
       this.#untils.answer(this.#log);
       if (this.#lines.isEmpty || signal.aborted) return;
-      await turnOfLoop();
-      if (!this.#hasWork || clock.monotonic() - takenAt < RETAKE_MS) continue;
-      takenAt = clock.monotonic();
-      await this.#take();
+      await this.#pace.nextTurn();
+      if (this.#hasWork && this.#mayTake()) await this.#take();
     }
+  }
+
+  /** What concerns many waits while a range for many is fresh. */
+  #mayTake(): boolean {
+    if (this.#pace.mayTakeWide) return true;
+    const range = this.#context.reader.live(this.#log);
+    if (range === undefined) return true;
+    for (const [{ members }] of this.#touchedBy(range)) if (isWide(members.size)) return false;
+    return true;
   }
 
   #serveFrom(line: "narrow" | "wide", until: number): void {
@@ -281,19 +269,13 @@ export class Hub {
 
   #deliver(session: Session): void {
     const owed = session.takeOwed();
-    if (!session.isLive) return;
-    const pieces: Piece[] = [];
-    for (const { channel, epoch, sent } of owed) {
-      const piece = channel.after(epoch, sent);
-      // A schema that is not loaded is left to the journal too.
-      const why = typeof piece === "string" ? piece : "lost";
-      if (typeof piece === "string" || !this.#areLoaded(piece.schemas)) {
-        session.fallBehind(why);
-        return;
-      }
-      pieces.push(piece);
+    if (!session.isLive || owed.length === 0) return;
+    const pieces = owed.map(pieceFor);
+    const why = this.#whyNotSent(pieces);
+    if (why !== undefined || !areAllHere(pieces)) {
+      session.fallBehind(why ?? "lost");
+      return;
     }
-    if (pieces.length === 0) return;
     const delivery = this.#deliveries.of(pieces, this.#log);
     if (!session.canTake(delivery.bytes)) {
       session.fallBehind("slow");
@@ -303,15 +285,35 @@ export class Hub {
     for (const piece of pieces) session.addSchemas(piece.schemas, schemas);
     for (const line of schemas) session.send([new WireMessage(line)], 0, line.length);
     session.send(delivery.messages, delivery.entries, delivery.bytes);
-    for (const [at, { epoch, to }] of pieces.entries()) {
-      owed[at]?.advance(epoch, to);
+    for (let at = 0; at < owed.length; at += 1) {
+      const piece = pieces[at];
+      if (piece !== undefined) owed[at]?.advance(piece.epoch, piece.to);
       owed[at]?.settle();
     }
     session.log = this.#log;
+  }
+
+  /** A schema that is not loaded is left to the journal too, and what is much in all. */
+  #whyNotSent(pieces: readonly (Piece | LeftToJournal)[]): LeftToJournal | undefined {
+    let bytes = 0;
+    for (const piece of pieces) {
+      if (typeof piece === "string") return piece;
+      if (!this.#areLoaded(piece.schemas)) return "lost";
+      bytes += piece.bytes;
+    }
+    return bytes > this.#context.limits.deliveryBytesMax ? "huge" : undefined;
   }
 
   #areLoaded(schemas: readonly SchemaKey[]): boolean {
     for (const key of schemas) if (this.#context.schemas.find(key) === undefined) return false;
     return true;
   }
+}
+
+function pieceFor({ channel, epoch, sent }: Attachment): Piece | LeftToJournal {
+  return channel.after(epoch, sent);
+}
+
+function areAllHere(pieces: readonly (Piece | LeftToJournal)[]): pieces is readonly Piece[] {
+  return pieces.every((piece) => typeof piece !== "string");
 }

@@ -7,6 +7,10 @@ import type { Session } from "./session.js";
 /** A range that concerns more sessions is wide: serving it takes several slices. */
 const NARROW_MAX = 500;
 
+export function isWide(concerned: number): boolean {
+  return concerned > NARROW_MAX;
+}
+
 export class Lines {
   readonly #narrow = new Line();
   readonly #wide = new Line();
@@ -17,17 +21,14 @@ export class Lines {
 
   /** `concerned`: how many sessions the range concerns, about. */
   add(session: Session, concerned: number): void {
-    if (concerned <= NARROW_MAX) this.addNarrow(session);
-    else if (!session.inWide) {
+    if (isWide(concerned)) {
+      if (session.inWide) return;
       session.inWide = true;
       this.#wide.push(session);
+    } else if (!session.inNarrow) {
+      session.inNarrow = true;
+      this.#narrow.push(session);
     }
-  }
-
-  addNarrow(session: Session): void {
-    if (session.inNarrow) return;
-    session.inNarrow = true;
-    this.#narrow.push(session);
   }
 
   next(line: "narrow" | "wide"): Session | undefined {

@@ -6,6 +6,7 @@
 import { assert } from "../base/assert.js";
 import { errorCatalogue } from "../base/error-catalogue.js";
 import type { ErrorCode } from "../base/error-catalogue.js";
+import { turnOfLoop } from "../base/turn.js";
 import type { LogNumber } from "../journal/journal.js";
 import { closeCodes } from "../protocol/close-codes.js";
 import { encodeServerFrame } from "../protocol/codec.js";
@@ -22,7 +23,6 @@ import { SessionInbox } from "./session-inbox.js";
 import type { SessionSocket, SocketListener } from "./session-socket.js";
 import { isOpen, isOver, nextPhase } from "./session-state.js";
 import type { SessionPhase, SessionStep } from "./session-state.js";
-import { turnOfLoop } from "./slots.js";
 import type { Watched } from "./timer-wheel.js";
 import type { WireMessage } from "./wire-message.js";
 import { textMessage } from "./wire-message.js";
@@ -187,10 +187,18 @@ export class Session implements Watched, SocketListener {
 
   /** What it is owed; nothing from now on. */
   takeOwed(): readonly Attachment[] {
-    const owed = this.#owed.filter(({ isOwed }) => isOwed);
-    for (const attachment of owed) attachment.isOwed = false;
+    const owed = this.#owed;
     this.#owed = nothing;
+    for (const attachment of owed) attachment.isOwed = false;
     return owed;
+  }
+
+  /** The attachment ends. */
+  disown(attachment: Attachment): void {
+    if (!attachment.isOwed) return;
+    attachment.isOwed = false;
+    const left = this.#owed.filter((other) => other !== attachment);
+    this.#owed = left.length === 0 ? nothing : left;
   }
 
   // ------------------------------------------------------------ being brought up

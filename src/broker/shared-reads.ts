@@ -4,6 +4,7 @@
  */
 import type { ChannelHead, Lap, LogNumber, ReadRequest } from "../journal/journal.js";
 import type { Attachment } from "./attachment.js";
+import type { AttachFrom } from "../protocol/frames.js";
 import type { BrokerContext } from "./broker-context.js";
 import { LapContents } from "./lap-contents.js";
 
@@ -29,6 +30,16 @@ export interface ReadLap {
   readonly log: LogNumber;
 }
 
+export interface LapLogs {
+  /** Up to where the hub has told the channels what moved: it may be behind the journal. */
+  readonly hubLog: () => LogNumber;
+  /**
+   * What the session was sent shows this log number. Of a row that changed again it was sent the newest alone, so
+   * at an older log number it would lack that row.
+   */
+  readonly since: LogNumber;
+}
+
 export class SharedReads {
   readonly #context: SharedContext;
   readonly #laps = new Map<string, Kept>();
@@ -51,18 +62,17 @@ export class SharedReads {
     return head;
   }
 
-  /** What follows `sent` of each. `hubLog` says up to where the hub has told the channels what moved. */
-  async lap(attachments: readonly Attachment[], hubLog: () => LogNumber): Promise<ReadLap> {
+  /** What follows `sent` of each. */
+  async lap(attachments: readonly Attachment[], { hubLog, since }: LapLogs): Promise<ReadLap> {
     const key = keyOf(attachments);
     const known = this.#laps.get(key);
     if (known !== undefined) {
       const contents = await known.contents;
-      const { log } = contents.lap;
+      const log = Math.max(contents.lap.log, hubLog());
       const isYoung = this.#context.clock.monotonic() - known.readAt <= LAP_MS_MAX;
-      const isStill = attachments.every(({ channel }) => channel.movedAt <= log);
-      if (isYoung && isStill && mayServe(contents.lap)) {
-        return { contents, log: Math.max(log, hubLog()) };
-      }
+      const isStill = attachments.every(({ channel }) => channel.movedAt <= contents.lap.log);
+      const isBehind = log < since || attachments.some(({ from }) => log < logOf(from));
+      if (isYoung && isStill && !isBehind && mayServe(contents.lap)) return { contents, log };
       this.#drop(key, known);
     }
     const contents = this.#read(attachments);
@@ -128,6 +138,11 @@ function keyOf(attachments: readonly Attachment[]): string {
   for (const { channel, sent, floor } of attachments)
     key += `${channel.id}:${sent}:${floor ?? ""},`;
   return key;
+}
+
+/** What a client holds may be newer than what the hub has told, too. */
+function logOf(from: AttachFrom): LogNumber {
+  return typeof from === "object" && "log" in from ? from.log : 0;
 }
 
 /** One that brings nothing because the journal merges a huge unit is worth another look. */

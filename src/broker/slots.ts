@@ -26,10 +26,3 @@ export class Slots {
     }
   }
 }
-
-/** Lets the event loop turn once: between slices of long work. */
-export function turnOfLoop(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}

@@ -124,8 +124,7 @@ export abstract class Follower<Events extends FollowerEvents> implements FeedSin
 
   stop(): Promise<void> {
     this.#isStopped = true;
-    this.#stopped ??= this.#stop();
-    return this.#stopped;
+    return (this.#stopped ??= this.#stop());
   }
 
   protected mustRun(): void {

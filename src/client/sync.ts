@@ -12,7 +12,7 @@ import type { EntryBatch, KeptChannel, Store, StoreChanges, StoreUnit } from "./
 import type { Wire } from "./wire.js";
 
 /** Entries of ready channels in memory, as the wire counts them; above it they are staged (PROTOCOL.md, section 6). */
-const COLLECT_BYTES_MAX = 8 * 1024 * 1024;
+const COLLECT_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface SyncOptions {
   /**
@@ -114,10 +114,7 @@ export class StoreSync extends Follower<SyncEvents> implements Sync {
     }
     // One that was refused is tried again; one that follows stays.
     const known = this.feed.channels;
-    const fresh = names.filter((name) => {
-      const state = known.get(name)?.state.name;
-      return state === undefined || state === "refused";
-    });
+    const fresh = names.filter((name) => (known.get(name)?.state.name ?? "refused") === "refused");
     this.#add(fresh, channels, (name) => known.get(name)?.held);
   }
 
@@ -211,15 +208,17 @@ export class StoreSync extends Follower<SyncEvents> implements Sync {
   }
 
   async #openStore(): Promise<void> {
-    const kept = new Map<string, KeptChannel>();
-    for (const channel of await this.#store.open()) kept.set(channel.channel, channel);
-    const wanted = channelNames(this.#wanted);
+    const opened = await this.#store.open();
+    const kept = new Map(opened.map((one) => [one.channel, one]));
     if (this.#options.others !== "keep") {
+      const wanted = channelNames(this.#wanted);
       const others = [...kept.keys()].filter((name) => !wanted.includes(name));
+      for (const name of others) kept.delete(name);
       if (others.length > 0) await this.#store.detach(others);
     }
     this.#isOpen = true;
-    this.#add(wanted, this.#wanted, (name) => kept.get(name));
+    // The list may have grown meanwhile.
+    this.#add(channelNames(this.#wanted), this.#wanted, (name) => kept.get(name));
   }
 
   /**

@@ -12,6 +12,8 @@ import { openMemoryJournal } from "../journal/memory/memory-journal.js";
 /** The thread that writes the derived state. */
 const worker = new URL("../journal/lmdb/derived-worker.js", import.meta.url);
 
+const MIB = 1024 ** 2;
+
 export interface JournalSurroundings {
   readonly clock: Clock;
   readonly random: Random;
@@ -40,11 +42,12 @@ export async function lookAt(config: JournalConfig): Promise<JournalLook | undef
   return config.kind === "memory" ? undefined : lookAtJournal(config.path, config.mapSizeGb);
 }
 
-function settingsOf({ retention }: JournalConfig): Partial<JournalSettings> {
+function settingsOf({ retention, memoryMb }: JournalConfig): Partial<JournalSettings> {
   const { blocks, events, tombstones } = retention;
   return {
     ...{ blocksAgeMs: blocks.ageMs, blocksBytesMax: blocks.bytes },
     ...{ eventsAgeMs: events.ageMs, eventsBytesMax: events.bytes, eventsCountMax: events.count },
     tombstonesAgeMs: tombstones.ageMs,
+    behindBytesMax: memoryMb * MIB,
   };
 }

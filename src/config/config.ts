@@ -24,6 +24,7 @@ export interface JournalConfig {
   /** Absolute. */
   readonly path: string;
   readonly mapSizeGb: number;
+  readonly memoryMb: number;
   readonly retention: RetentionConfig;
 }
 

@@ -71,6 +71,10 @@ export const journalSchema = z
     mapSizeGb: count(1, 16_384).default(64).meta({
       description: "Largest size that the journal can grow to; address space, not memory.",
     }),
+    memoryMb: count(8, 65_536).default(32).meta({
+      description:
+        "Changes that wait in memory until they are merged into the tables on disk: more of them, fewer writes.",
+    }),
     retention: retention.prefault({}).meta({ description: "How long history is kept." }),
   })
   .prefault({})

@@ -28,6 +28,7 @@ export function journalConfig(
     kind: "lmdb",
     path: resolve(baseDir, written.path),
     mapSizeGb: Number(written.mapSizeGb),
+    memoryMb: Number(written.memoryMb),
     retention: {
       blocks: { ageMs: milliseconds(blocks.age), bytes: bytes(blocks.bytes) },
       events: {

@@ -3,6 +3,7 @@
  * length before them. Knows no format; whoever reads past the end gets a DamagedBytes.
  */
 import { assert } from "../base/assert.js";
+import { bufferOf } from "../base/bytes.js";
 
 const FIRST_BYTES = 4096;
 
@@ -147,9 +148,7 @@ export class ByteReader {
   #at: number;
 
   constructor(bytes: Uint8Array, at = 0) {
-    this.#buffer = Buffer.isBuffer(bytes)
-      ? bytes
-      : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#buffer = bufferOf(bytes);
     this.#at = at;
   }
 

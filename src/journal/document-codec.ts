@@ -8,6 +8,7 @@
  *
  * Inside a huge unit the serials of targets are not known yet: they stand as negative ordinals of the unit.
  */
+import { bufferOf } from "../base/bytes.js";
 import type { KeptDocument, Parked, Target } from "../model/document.js";
 import { ByteReader, ByteWriter } from "./byte-io.js";
 import type { DocumentState } from "./journal.js";
@@ -144,6 +145,59 @@ export class PackedDocument implements KeptDocument {
   }
 }
 
+/**
+ * What a reader sends of a document, read into the same object for one document after the other: a lap passes them
+ * by the ten thousand. Nothing of it needs the bytes afterwards.
+ */
+export class ShownDocument {
+  schema = 0;
+  ruleVersion = 0;
+  table = "";
+  key = "";
+  body: Buffer = Buffer.alloc(0);
+  /** Of the table's name, as it stood in the document before. */
+  #tableBytes: Buffer = Buffer.alloc(0);
+
+  /**
+   * Throws DamagedBytes. `bytes` may be memory that is longer than its `length` says, and is written again.
+   * `key` is "" unless it is wanted.
+   */
+  read(bytes: Buffer, wantsKey: boolean): void {
+    const { length } = bytes;
+    const reader = new ByteReader(bytes);
+    const flags = reader.u8();
+    this.schema = reader.varint();
+    reader.varint();
+    this.ruleVersion = reader.varint();
+    reader.skip();
+    this.#readTable(bytes, reader);
+    if (wantsKey) this.key = reader.text();
+    else {
+      this.key = "";
+      reader.skip();
+    }
+    for (let left = TEXTS - 3; left > 0; left -= 1) reader.skip();
+    passTargets(reader, isUnresolved(flags));
+    if (isParkedDocument(flags)) readParked(reader);
+    // From Node's pool, where it fits: a block of memory for each would cost as much as the rest.
+    this.body = Buffer.allocUnsafe(length - reader.at);
+    bytes.copy(this.body, 0, reader.at, length);
+  }
+
+  /** Nearly always the same. */
+  #readTable(bytes: Buffer, reader: ByteReader): void {
+    const size = reader.varint();
+    const from = reader.at;
+    reader.pass(size);
+    const known = this.#tableBytes;
+    let at = 0;
+    if (known.length === size) while (at < size && known[at] === bytes[from + at]) at += 1;
+    if (at === size && known.length === size) return;
+    this.table = bytes.toString("utf8", from, from + size);
+    this.#tableBytes = Buffer.from(this.table, "utf8");
+  }
+}
+
 /** Whether serials of targets are ordinals still; `flags` is the document's first byte. */
 export function isUnresolved(flags: number): boolean {
   return (flags & UNRESOLVED) !== 0;
@@ -167,8 +221,7 @@ export function documentBodyIn(bytes: Buffer): Buffer {
 /** Of a document, wherever it is kept. */
 export function bodyTextOf(document: Pick<KeptDocument, "body">): string {
   if (document instanceof PackedDocument) return document.bodyText;
-  const { body } = document;
-  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString("utf8");
+  return bufferOf(document.body).toString("utf8");
 }
 
 function textIn(reader: ByteReader, at: number): string {

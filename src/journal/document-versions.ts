@@ -46,6 +46,8 @@ export class DocumentVersions {
 
   /** The newest version of a view at `log`. */
   find(key: RowKey, log: LogNumber): DocumentVersion | undefined {
+    // A lap asks for each of its rows, most often while all is written back.
+    if (this.#documents === 0) return undefined;
     const places = this.#places;
     const mask = places.length - 1;
     for (let place = key.hash & mask; ; place = (place + 1) & mask) {

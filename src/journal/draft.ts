@@ -7,6 +7,7 @@
  * serials that documents keep are negative ordinals.
  */
 import { assert } from "../base/assert.js";
+import { turnOfLoop } from "../base/turn.js";
 import type { DocumentKey, KeptDocument, Target } from "../model/document.js";
 import type { ChannelKind } from "../model/table.js";
 import { BlockEncoder, NO_DOCUMENT } from "./block-encoder.js";
@@ -24,7 +25,6 @@ import { epochOf } from "./head-state.js";
 import type { BlockDraft, DocumentChange, DraftEntry, KeyList } from "./journal.js";
 import { RowKey } from "./row-key.js";
 import type { SpilledDocuments } from "./spilled-documents.js";
-import { turnOfLoop } from "./turn.js";
 
 /** What `take` hands over. */
 export interface TakenBlock {

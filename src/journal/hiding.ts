@@ -32,7 +32,7 @@ export class Hiding {
     return this.#rules.get(rule)?.version ?? 0;
   }
 
-  hides(id: string, document: KeptDocument): boolean {
+  hides(id: string, document: Pick<KeptDocument, "ruleVersion">): boolean {
     if (this.#rules.size === 0) return false;
     return document.ruleVersion < this.below(id.slice(0, id.indexOf("\0")));
   }

@@ -160,7 +160,8 @@ export class JournalDesk implements JournalWriter {
     return made;
   }
 
-  scan(request: ScanRequest): Promise<readonly ScannedDocument[]> {
+  async scan(request: ScanRequest): Promise<readonly ScannedDocument[]> {
+    if (request.after === undefined) await this.#tail;
     return this.#keep.scan(request);
   }
 

@@ -14,8 +14,13 @@ export interface JournalSettings {
   readonly retentionEveryMs: number;
   /** Released units kept in memory for live sessions. */
   readonly liveBytesMax: number;
-  /** Appended units that may wait for their write-back before `ready` waits. */
+  /** Appended units that may wait for their write-back before `ready` waits: half of them are written back together. */
   readonly behindBytesMax: number;
+  /**
+   * Pages that one transaction of a write-back may change, if no two of its rows share one. LMDB holds them in memory,
+   * and needs as many free ones besides until the transaction after the next.
+   */
+  readonly slicePages: number;
 }
 
 const MINUTE_MS = 60_000;
@@ -30,5 +35,6 @@ export const defaultJournalSettings: JournalSettings = {
   tombstonesAgeMs: 30 * DAY_MS,
   retentionEveryMs: MINUTE_MS,
   liveBytesMax: 64 * 1024 ** 2,
-  behindBytesMax: 64 * 1024 ** 2,
+  behindBytesMax: 32 * 1024 ** 2,
+  slicePages: 2_048,
 };

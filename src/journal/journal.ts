@@ -39,12 +39,15 @@ export interface JournalWriter {
   /** A huge transaction's parts: unseen until `commit`, gone at `discard`, at restart, and when another is begun for the source. */
   parts(source: string): PartsDraft;
 
-  /** Kept documents in key order, for sweeps. Sees every append that was begun. `after` is the last key of the page before. */
+  /**
+   * Kept documents in key order, for sweeps. `after` is the last key of the page before. What was appended before the
+   * first page is there, as it is when its own page is read; of what came later, anything may be.
+   */
   scan(request: ScanRequest): Promise<readonly ScannedDocument[]>;
   /** Whether only `relation` under `rule` feeds `table`, in every channel it feeds. Then `truncate` is allowed. */
   isSoleFeeder(rule: string, relation: string, table: string): Promise<boolean>;
 
-  /** Resolves when the derived state is close enough behind (≤ 64 MiB, ≤ 2 s) to append more. */
+  /** Resolves when the derived state is close enough behind (`behindBytesMax`) to append more. */
   ready(): Promise<void>;
   /** Flushes, writes back and closes. May be called twice. */
   close(): Promise<void>;
@@ -163,7 +166,10 @@ export interface JournalReader {
    * order, in the order of the requests, until `bytesMax` is used up. One consistent view. A page holds at least one entry if any is due.
    */
   read(requests: readonly ReadRequest[], bytesMax: number): Promise<Lap>;
-  /** A view that stands still over many laps: ≤ 5 s, ≤ 64 MiB, one at a time; undefined while another is held. */
+  /**
+   * A view that stands still over many laps: ≤ 5 s, ≤ 64 MiB, one at a time; undefined while another is held, or a huge
+   * unit is merged. Its reads throw JOURNAL_VIEW_ENDED once it has ended, as the merge of a huge unit makes it: read laps.
+   */
   hold(): HeldView | undefined;
   /** A page of an `events` channel's retained entries. */
   history(request: HistoryRequest): Promise<HistoryPage>;

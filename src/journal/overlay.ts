@@ -26,7 +26,9 @@ export class Overlay {
   readonly #channels = new Map<string, OverlayChannel>();
   /** Units whose drop waits for the held view. */
   #waiting: Unit[] = [];
-  #isPinned = false;
+  /** Ends the held view. */
+  #endPin: (() => void) | undefined;
+  #isMerging = false;
   #bytes = 0;
 
   /** Of the units that are here. */
@@ -62,20 +64,43 @@ export class Overlay {
 
   /** The derived state holds the unit, and all before it, durably. */
   drop(unit: Unit): void {
-    if (this.#isPinned) this.#waiting.push(unit);
-    else this.#drop(unit);
+    if (this.#endPin === undefined) this.#drop(unit);
+    else this.#waiting.push(unit);
   }
 
-  /** Keeps what is here until `unpin`, for a view that stands still. */
-  pin(): void {
-    assert(!this.#isPinned, "the overlay is pinned already");
-    this.#isPinned = true;
+  get canPin(): boolean {
+    return this.#endPin === undefined && !this.#isMerging;
+  }
+
+  /** Keeps what is here until `unpin`, for a view that stands still; `end` must end it, and unpin, at once. */
+  pin(end: () => void): void {
+    assert(this.canPin, "the overlay can be pinned");
+    this.#endPin = end;
+  }
+
+  /** Ends the view that stands still, if there is one. */
+  endPin(): void {
+    this.#endPin?.();
+    assert(this.#endPin === undefined, "a view that is ended unpins the overlay");
   }
 
   unpin(): void {
-    this.#isPinned = false;
+    this.#endPin = undefined;
     for (const unit of this.#waiting) this.#drop(unit);
     this.#waiting = [];
+  }
+
+  /**
+   * A huge unit is about to go into the derived state past the overlay: nothing older may stand in the overlay then,
+   * or it would count as newer. So a view that stands still ends, and none begins until `endMerge`.
+   */
+  beginMerge(): void {
+    this.#isMerging = true;
+    this.endPin();
+  }
+
+  endMerge(): void {
+    this.#isMerging = false;
   }
 
   /** As a view at `log` sees it. Null: gone. Undefined: the derived state knows. */

@@ -5,7 +5,13 @@
 import type { DocumentKey } from "../model/document.js";
 import { docIdOf, docKeyOf, docPrefix } from "./document-key.js";
 import type { DocId } from "./document-key.js";
-import { isCut, keyText, prefixRowKey, ROW_KEY_BYTES_MAX } from "./document-order.js";
+import {
+  isCut,
+  KEY_TEXT_BYTES_MAX,
+  keyText,
+  prefixRowKey,
+  ROW_KEY_BYTES_MAX,
+} from "./document-order.js";
 
 /** FNV-1a. */
 const HASH_START = 0x811c9dc5;
@@ -52,6 +58,26 @@ export class RowKey {
     this.set(docKeyOf(id));
   }
 
+  /** The id as UTF-8 bytes in [from, to). */
+  setIdBytes(bytes: Buffer, from: number, to: number): void {
+    const length = to - from;
+    if (length * 3 > KEY_TEXT_BYTES_MAX || !this.#startsAlike(bytes, from, to)) {
+      this.setId(bytes.toString("utf8", from, to));
+      return;
+    }
+    // Of the rule and relation set before, and short enough that the key is the id (document-order.ts).
+    this.#reserve(length);
+    let hash = this.#prefixHash;
+    for (let at = this.#prefixLength; at < length; at += 1) {
+      const byte = bytes[from + at] ?? 0;
+      this.bytes[at] = byte;
+      hash = Math.imul(hash ^ byte, HASH_PRIME);
+    }
+    this.length = length;
+    this.hash = hash;
+    this.longIdentity = "";
+  }
+
   /** What the ids of all documents of its rule and relation begin with. */
   get prefix(): string {
     return docPrefix(this.#rule ?? "", this.#relation);
@@ -65,6 +91,15 @@ export class RowKey {
   view(): Buffer {
     const { length } = this;
     return (this.#views[length] ??= this.bytes.subarray(0, length));
+  }
+
+  /** Whether the bytes begin with the prefix that is set. */
+  #startsAlike(bytes: Buffer, from: number, to: number): boolean {
+    const length = this.#prefixLength;
+    if (length === 0 || to - from < length) return false;
+    let at = 0;
+    while (at < length && this.bytes[at] === bytes[from + at]) at += 1;
+    return at === length;
   }
 
   #prefix(rule: string, relation: string): void {

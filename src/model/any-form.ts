@@ -73,6 +73,28 @@ export function taggedForm(form: string): TaggedForm | undefined {
   return { tag: only.key, content: only.form };
 }
 
+/** A form as a JSON text, as JSON.stringify writes it. A plain text or number, which most values are, needs no look at each character. */
+export function quotedForm(form: string): string {
+  switch (form[0]) {
+    case "{":
+    case "[":
+      return JSON.stringify(form);
+    case '"':
+      return form.includes("\\") ? JSON.stringify(form) : `"\\${form.slice(0, -1)}\\""`;
+    default:
+      return `"${form}"`;
+  }
+}
+
+/** The form that `quotedForm` made the text of. */
+export function unquotedForm(written: string): string {
+  const first = written.indexOf("\\");
+  if (first < 0) return written.slice(1, -1);
+  const isText = first === 1 && written.endsWith('\\""');
+  const isPlain = isText && written.indexOf("\\", 2) === written.length - 3;
+  return isPlain ? `${written.slice(2, -3)}"` : (JSON.parse(written) as string);
+}
+
 function rawMembers(form: string): Member[] | undefined {
   if (form.charCodeAt(0) !== OPEN_BRACE) return undefined;
   return splitFragment(form.slice(1, -1)).map((part) => {

@@ -38,6 +38,8 @@ export interface WholeRow {
   readonly bytesMax: number;
   /** Writes the forms of `columns` with commas between them, which have room; returns where they end. */
   writeForms(columns: readonly number[], into: Buffer, at: number): number;
+  /** Of an open relation: the same, each form as a JSON text. There `bytesMax` has room for these. */
+  writeQuoted?(columns: readonly number[], into: Buffer, at: number): number;
 }
 
 export interface RowChange {
@@ -56,7 +58,10 @@ export interface RowChange {
   readonly patches?: ReadonlyMap<number, FieldPatch>;
 }
 
-/** The JSON form after the update from the one before (ABSENT where there was none); undefined where it cannot be told. */
+/**
+ * The JSON form after the update from the one before (ABSENT where there was none); undefined where it cannot be
+ * told. It may meet a form that holds it, and later ones, already: together they then change nothing, or cannot be told.
+ */
 export type FieldPatch = (before: string) => string | undefined;
 
 export interface TruncateChange {

@@ -9,8 +9,12 @@ const CHANNEL = /^[A-Za-z0-9_\-.:@/+=~!$,;()\u00a1-\uffff]+$/u;
 const encoder = new TextEncoder();
 
 export function isChannelName(name: string): boolean {
-  if (name.length > CHANNEL_BYTES_MAX || !CHANNEL.test(name)) return false;
-  return encoder.encode(name).length <= CHANNEL_BYTES_MAX;
+  return CHANNEL.test(name) && encoder.encode(name).length <= CHANNEL_BYTES_MAX;
+}
+
+/** The same, for whom each name of each row passes: no character takes more than three bytes, so few are counted. */
+export function isChannelNameOfRow(name: string): boolean {
+  return name.length * 3 <= CHANNEL_BYTES_MAX ? CHANNEL.test(name) : isChannelName(name);
 }
 
 /** A pattern is a channel name in which `*` stands for any run of characters, the empty one included. */

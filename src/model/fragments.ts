@@ -31,6 +31,31 @@ export function splitFragment(fragment: string): string[] {
   return parts;
 }
 
+/**
+ * Where the values of a fragment in UTF-8 begin, up to the first `count`, as splitFragment splits them; the place
+ * after them, if there are no more, is one behind the end. Whether there were so many.
+ */
+export function findFragments(fragment: Uint8Array, count: number, begins: Uint32Array): boolean {
+  let depth = 0;
+  let found = 0;
+  begins[found++] = 0;
+  for (let at = 0; at < fragment.length && found <= count; at += 1) {
+    const code = fragment[at];
+    if (code === QUOTE) at = closingQuoteIn(fragment, at);
+    else if (code === OPEN_BRACKET || code === OPEN_BRACE) depth += 1;
+    else if (code === CLOSE_BRACKET || code === CLOSE_BRACE) depth -= 1;
+    else if (code === COMMA && depth === 0) begins[found++] = at + 1;
+  }
+  if (found <= count) begins[found++] = fragment.length + 1;
+  return found > count;
+}
+
+function closingQuoteIn(fragment: Uint8Array, open: number): number {
+  let at = open + 1;
+  while (at < fragment.length && fragment[at] !== QUOTE) at += fragment[at] === BACKSLASH ? 2 : 1;
+  return at;
+}
+
 /** Index of the quote that closes the string opened at `open`. */
 export function closingQuote(text: string, open: number): number {
   let at = text.indexOf('"', open + 1);

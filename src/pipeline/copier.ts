@@ -171,10 +171,10 @@ export class Copier {
 
   async #apply(walk: Walk, chunk: CopyChunk): Promise<Outcome> {
     const { committer, intake, rules, touched, writer } = this.#options;
-    const { identities, isAll, isOverflown } = touched.stop();
+    const seen = touched.stop();
     if (!this.#stands(walk)) return "over";
-    if (isOverflown) walk.rowsMax = Math.max(1, Math.floor(walk.rowsMax / 2));
-    if (isAll || isOverflown) return "again";
+    if (seen.isOverflown) walk.rowsMax = Math.max(1, Math.floor(walk.rowsMax / 2));
+    if (seen.isAll || seen.isOverflown) return "again";
     const other = chunk.rows.find(({ relation }) => rules.known(relation) === undefined);
     if (other !== undefined) {
       await this.#rebind(other.relation);
@@ -183,7 +183,7 @@ export class Copier {
     const { pairs } = walk;
     const position = intake.applied;
     await committer.collect(intake, (unit) =>
-      writer.copied(unit, { pairs, rows: chunk.rows, touched: identities, position }),
+      writer.copied(unit, { pairs, chunk, touched: seen, position }),
     );
     return "applied";
   }

@@ -2,6 +2,7 @@
  * The writing half of the service: reads every source, maps what it reads by the rules and journals the
  * result together with the positions. Compose hands the parts in; `run` is the one that works.
  */
+import { following } from "../base/abort.js";
 import { must } from "../base/assert.js";
 import type { Clock, Random } from "../base/clock.js";
 import type { Log } from "../base/log.js";
@@ -79,17 +80,21 @@ export class Pipeline {
   async run(signal: AbortSignal): Promise<void> {
     const committer = must(this.#committer, "a pipeline that was begun");
     const failed = new AbortController();
+    const end = following(signal);
     const fail = (error: unknown): void => {
       failed.abort(error);
+      end.controller.abort(error);
     };
-    const end = AbortSignal.any([signal, failed.signal]);
     const committed = committer.run().catch(fail);
     try {
       await this.#removeRules(this.#gone, committer);
-      await Promise.all(this.#runners.map((runner) => runner.run(end).catch(fail)));
+      await Promise.all(
+        this.#runners.map((runner) => runner.run(end.controller.signal).catch(fail)),
+      );
     } catch (error) {
       fail(error);
     }
+    end.release();
     committer.stop();
     await committed;
     failed.signal.throwIfAborted();

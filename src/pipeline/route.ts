@@ -7,11 +7,13 @@
  */
 import { must } from "../base/assert.js";
 import { AppError } from "../base/errors.js";
+import { ABSENT } from "../model/change.js";
 import type { RowChange, Values, WholeRow } from "../model/change.js";
 import type { KeptDocument, Parked } from "../model/document.js";
 import type { ChannelKind } from "../model/table.js";
 import type { DocumentChange, DocumentState, DraftEntry } from "../journal/journal.js";
 import type { BoundRule, Rule, RuleOutput } from "../rules/rule.js";
+import { knownValues } from "./known-values.js";
 import { removalEntries, stateEntries } from "./state-entries.js";
 
 /** A rule over a relation, as far as one change needs it. */
@@ -59,6 +61,14 @@ export function routeRow(change: RowChange, kept: KeptPair, context: RouteContex
   if (change.identity === null) return routeUnkept(change, context);
   if (change.op === "delete") return routeDelete(change.identity, kept.own, context);
   const { identity, whole } = change;
+  const updated = whole === undefined ? updatedOutput(change, kept, context) : undefined;
+  if (updated !== undefined) {
+    return show(
+      { change, identity, values: undefined, whole, kept, copied: false },
+      updated,
+      context,
+    );
+  }
   const values = whole === undefined ? knownValues(change, kept, context) : undefined;
   return routeValues({ change, identity, values, whole, kept, copied: false }, context);
 }
@@ -145,8 +155,33 @@ function valuesOf({ values, change }: Row): Values {
 
 function evaluated(row: Row, bound: BoundRule): RuleOutput {
   const { evaluateWhole } = bound;
-  if (row.whole === undefined || evaluateWhole === undefined) return bound.evaluate(valuesOf(row));
-  return evaluateWhole(row.whole);
+  const made = row.whole === undefined ? undefined : evaluateWhole?.(row.whole);
+  return made ?? bound.evaluate(valuesOf(row));
+}
+
+/**
+ * Of most updates: what is told, put into the kept body. Undefined for all others, those that fail among them,
+ * which are evaluated from their values.
+ */
+function updatedOutput(
+  { op, values, patches, previous }: RowChange,
+  { own }: KeptPair,
+  context: RouteContext,
+): RuleOutput | undefined {
+  const { bound, copy } = context;
+  if (op !== "update" || patches !== undefined || previous !== undefined) return undefined;
+  if (bound?.evaluateUpdate === undefined || own?.copy !== copy || own.pending !== "") {
+    return undefined;
+  }
+  if (values.includes(ABSENT)) return undefined;
+  try {
+    const output = bound.evaluateUpdate(values, own);
+    if (output !== undefined) assertKinds(output.channels, context);
+    return output;
+  } catch (error) {
+    if (error instanceof AppError) return undefined;
+    throw error;
+  }
 }
 
 function show(row: Row, output: RuleOutput, context: RouteContext): Routed {
@@ -246,33 +281,6 @@ function documentChanges(
   }
   changes.push({ document, state, entries });
   return changes;
-}
-
-/**
- * The change's values; what it leaves out comes from what was kept of the row in this copy. What an
- * earlier copy kept says nothing: the stream may have missed changes since.
- */
-function knownValues(
-  change: RowChange,
-  { own, previous }: KeptPair,
-  { bound, copy }: RouteContext,
-): Values {
-  const { op, values, patches } = change;
-  if (bound === undefined || op === "insert" || bound.isComplete(values)) return values;
-  const before = change.previous === undefined ? own : previous;
-  if (before?.copy !== copy) return values;
-  const known =
-    before.pending === "" ? bound.fill(values, before) : pendingOf(bound, before, values);
-  for (const [at, patch] of patches ?? []) {
-    const form = known[at];
-    if (form !== undefined) known[at] = patch(form);
-  }
-  return known;
-}
-
-function pendingOf(bound: BoundRule, before: KeptDocument, values: Values): (string | undefined)[] {
-  const pending = bound.unpackPending(before.pending);
-  return values.map((value, at) => value ?? pending[at]);
 }
 
 /** A row of a table without identity: nothing is kept, so only `events` can have it. */

@@ -6,7 +6,7 @@ import type { Clock } from "../base/clock.js";
 import type { Change, Relation, RowChange, TruncateChange, Values } from "../model/change.js";
 import type { DocumentKey, KeptDocument } from "../model/document.js";
 import type { JournalWriter, KeyList } from "../journal/journal.js";
-import type { CopyRow } from "../connector/connector.js";
+import type { CopyChunk, CopyRow } from "../connector/connector.js";
 import { must } from "../base/assert.js";
 import type { OpenUnit } from "./committer.js";
 import { isParts, spillIfFull } from "./committer.js";
@@ -17,7 +17,7 @@ import { isWaiting, routeCopied, routeRow } from "./route.js";
 import type { RouteContext, Routed } from "./route.js";
 import type { Binding, SourceRules } from "./source-rules.js";
 import { Truncation } from "./truncation.js";
-import type { Touched } from "./touched.js";
+import type { PatchedRow, Touched, TouchedRows } from "./touched.js";
 
 /** Rows whose documents are read together. */
 const SLICE = 1_000;
@@ -40,9 +40,9 @@ export interface RowWriterOptions {
 export interface CopiedRows {
   /** The pairs that are being copied. */
   readonly pairs: readonly Pair[];
-  readonly rows: readonly CopyRow[];
+  readonly chunk: CopyChunk;
   /** Rows that the stream touched meanwhile: they only fill what it left out. */
-  readonly touched: ReadonlySet<string>;
+  readonly touched: TouchedRows;
   readonly position: string;
 }
 
@@ -94,8 +94,9 @@ export class RowWriter {
   }
 
   /** Rows of a chunk, as of the unit. */
-  async copied(unit: OpenUnit, { pairs, rows, touched, position }: CopiedRows): Promise<void> {
+  async copied(unit: OpenUnit, { pairs, chunk, touched, position }: CopiedRows): Promise<void> {
     const { settings } = this.#options;
+    const { rows, hi } = chunk;
     for (let from = 0; from < rows.length; from += SLICE) {
       const slice = rows.slice(from, from + SLICE);
       await unit.draft.prepare(
@@ -105,7 +106,9 @@ export class RowWriter {
         const context = this.#context(unit, pair, position);
         for (const row of slice) {
           const own = unit.draft.document(keyOf(pair, row.identity));
-          const values = touched.has(row.identity) ? filled(pair, own, row) : row.values;
+          const values = touched.identities.has(row.identity)
+            ? filled({ pair, own, row, patched: patchedAfter(touched, row, hi) })
+            : row.values;
           if (values === undefined) continue;
           const { identity, leaf } = row;
           const shown = leaf === undefined ? { identity, values } : { identity, values, leaf };
@@ -124,6 +127,7 @@ export class RowWriter {
     await unit.draft.prepare(new SliceKeys(changes, bindingOf));
     const contexts = new Map<Pair, RouteContext>();
     for (const change of changes) {
+      this.#options.touched.row(change, position);
       for (const pair of bindingOf(change).pairs) {
         let context = contexts.get(pair);
         // A copy number may have risen within the slice.
@@ -139,11 +143,8 @@ export class RowWriter {
 
   #row(unit: OpenUnit, pair: Pair, change: RowChange, context: RouteContext): void {
     const { draft } = unit;
-    const { touched } = this.#options;
-    const { identity, previous: before, relation } = change;
-    if (before !== undefined) touched.row(relation.name, before);
+    const { identity, previous: before } = change;
     const previous = before === undefined ? undefined : draft.document(keyOf(pair, before));
-    if (identity !== null) touched.row(relation.name, identity);
     // Last, since the change is put next.
     const own = identity === null ? undefined : draft.document(keyOf(pair, identity));
     this.#put(unit, pair, routeRow(change, { own, previous }, context));
@@ -246,9 +247,35 @@ function keyOf({ rule, relation }: Pair, identity: string): DocumentKey {
   return { rule: rule.name, relation, identity };
 }
 
+interface Filling {
+  readonly pair: Pair;
+  readonly own: KeptDocument | undefined;
+  readonly row: CopyRow;
+  /** What the row does not hold yet. */
+  readonly patched: readonly PatchedRow[];
+}
+
 /** The row's values where the stream left some out; undefined where it told all, or deleted the row. */
-function filled(pair: Pair, own: KeptDocument | undefined, row: CopyRow): Values | undefined {
+function filled({ pair, own, row, patched }: Filling): Values | undefined {
   if (own === undefined || !isWaiting(own) || own.copy !== pair.copy) return undefined;
   const told = pair.bound?.unpackPending(own.pending);
-  return told?.map((value, at) => value ?? row.values[at]);
+  return told?.map((value, at) => value ?? patchedValue(row.values[at], at, patched));
+}
+
+/** Undefined where a patch does not fit: the row waits for another copy. */
+function patchedValue(
+  value: string | undefined,
+  at: number,
+  patched: readonly PatchedRow[],
+): string | undefined {
+  let form = value;
+  for (const { patches } of patched) {
+    const patch = patches.get(at);
+    if (patch !== undefined && form !== undefined) form = patch(form);
+  }
+  return form;
+}
+
+function patchedAfter({ patched }: TouchedRows, row: CopyRow, hi: string): readonly PatchedRow[] {
+  return patched.get(row.identity)?.filter(({ position }) => position > hi) ?? [];
 }

@@ -3,7 +3,7 @@
  * one when it fails. Clients notice nothing of that but the lag.
  */
 import type { Clock, Random } from "../base/clock.js";
-import { sleep } from "../base/abort.js";
+import { following, sleep } from "../base/abort.js";
 import { dispositionOf } from "../base/error-catalogue.js";
 import { AppError, errorText } from "../base/errors.js";
 import type { Log } from "../base/log.js";
@@ -267,18 +267,18 @@ async function together(
   tasks: readonly ((end: AbortSignal) => Promise<void>)[],
   signal: AbortSignal,
 ): Promise<void> {
-  const failed = new AbortController();
-  const end = AbortSignal.any([signal, failed.signal]);
+  const { controller, release } = following(signal);
   await Promise.all(
     tasks.map(async (task) => {
       try {
-        await task(end);
+        await task(controller.signal);
       } catch (error) {
-        failed.abort(error);
+        controller.abort(error);
       }
     }),
   );
-  end.throwIfAborted();
+  release();
+  controller.signal.throwIfAborted();
 }
 
 /** The journal's failures are not the source's: trying again cannot mend them. */

@@ -1,17 +1,31 @@
 /**
  * Which rows the stream touched while a chunk of existing rows was read and waited for its place: the
- * stream's word is the newer one. Bounded: with too many the chunk is asked for again, smaller.
+ * stream's word is the newer one. What an update did inside a value says nothing without that value, which
+ * the chunk may bring: it is kept until then. Bounded: with too many the chunk is asked for again, smaller.
  */
+import type { FieldPatch, RowChange } from "../model/change.js";
+
 export interface TouchedRows {
   readonly identities: ReadonlySet<string>;
+  /** By identity, in the order of the stream. */
+  readonly patched: ReadonlyMap<string, readonly PatchedRow[]>;
   /** TRUNCATE or another shape of the relation: none of the rows counts. */
   readonly isAll: boolean;
   readonly isOverflown: boolean;
 }
 
+export interface PatchedRow {
+  readonly position: string;
+  /** By place of a column. */
+  readonly patches: ReadonlyMap<number, FieldPatch>;
+}
+
 interface Recording {
   readonly relation: string;
   readonly identities: Set<string>;
+  readonly patched: Map<string, PatchedRow[]>;
+  /** Of all rows. */
+  patchedCount: number;
   isAll: boolean;
   isOverflown: boolean;
 }
@@ -26,23 +40,45 @@ export class Touched {
 
   /** One relation at a time: a recording before this one is forgotten. */
   start(relation: string): void {
-    this.#recording = { relation, identities: new Set(), isAll: false, isOverflown: false };
+    this.#recording = { relation, ...nothing(), patchedCount: 0, isAll: false, isOverflown: false };
   }
 
   stop(): TouchedRows {
     const recording = this.#recording;
     this.#recording = undefined;
-    return recording ?? { identities: new Set(), isAll: true, isOverflown: false };
+    return recording ?? { ...nothing(), isAll: true, isOverflown: false };
   }
 
-  row(relation: string, identity: string): void {
+  row({ relation, identity, previous, patches }: RowChange, position: string): void {
     const recording = this.#recording;
-    if (recording?.relation !== relation) return;
-    if (recording.identities.size < this.#max) recording.identities.add(identity);
-    else recording.isOverflown = true;
+    if (recording?.relation !== relation.name) return;
+    if (previous !== undefined) this.#touch(recording, previous);
+    if (identity === null) return;
+    this.#touch(recording, identity);
+    if (patches !== undefined) this.#patch(recording, identity, { position, patches });
   }
 
   all(relation: string): void {
     if (this.#recording?.relation === relation) this.#recording.isAll = true;
   }
+
+  #touch(recording: Recording, identity: string): void {
+    if (recording.identities.size < this.#max) recording.identities.add(identity);
+    else recording.isOverflown = true;
+  }
+
+  #patch(recording: Recording, identity: string, patched: PatchedRow): void {
+    if (recording.patchedCount >= this.#max) {
+      recording.isOverflown = true;
+      return;
+    }
+    recording.patchedCount += 1;
+    const before = recording.patched.get(identity);
+    if (before === undefined) recording.patched.set(identity, [patched]);
+    else before.push(patched);
+  }
+}
+
+function nothing(): Pick<Recording, "identities" | "patched"> {
+  return { identities: new Set(), patched: new Map() };
 }

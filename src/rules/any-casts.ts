@@ -2,7 +2,7 @@
  * From forms of type `any` to the column types that a rule declares (`types`), and back. A cast takes only what
  * it can hold exactly; anything else is a FormFault, so a document of another make is parked, never bent (I10).
  */
-import { taggedForm } from "../model/any-form.js";
+import { quotedForm, taggedForm, unquotedForm } from "../model/any-form.js";
 import type { Column, ValueType } from "../model/table.js";
 import { FormFault, plainNumber } from "./computed-forms.js";
 
@@ -75,8 +75,8 @@ const casts: Readonly<Record<CastType, Cast>> = {
   json: {
     declared: "json",
     column: { type: "json", native: "bson" },
-    write: quoted,
-    restore: (written) => (written === "null" ? written : unquoted(written)),
+    write: quotedForm,
+    restore: (written) => (written === "null" ? written : unquotedForm(written)),
     isReversible: true,
   },
 };
@@ -98,27 +98,6 @@ function cast(
     restore: (written) => (written === "null" ? written : restore(written)),
     isReversible: false,
   };
-}
-
-/** As JSON.stringify writes it. A plain text or number, which most values are, needs no look at each character. */
-function quoted(form: string): string {
-  switch (form[0]) {
-    case "{":
-    case "[":
-      return JSON.stringify(form);
-    case '"':
-      return form.includes("\\") ? JSON.stringify(form) : `"\\${form.slice(0, -1)}\\""`;
-    default:
-      return `"${form}"`;
-  }
-}
-
-function unquoted(written: string): string {
-  const first = written.indexOf("\\");
-  if (first < 0) return written.slice(1, -1);
-  const isText = first === 1 && written.endsWith('\\""');
-  const isPlain = isText && written.indexOf("\\", 2) === written.length - 3;
-  return isPlain ? `${written.slice(2, -3)}"` : (JSON.parse(written) as string);
 }
 
 function tagger(tag: string): (written: string) => string {

@@ -2,9 +2,10 @@
 import { AppError, InvariantError } from "../base/errors.js";
 import { formAt } from "../model/any-form.js";
 import { ABSENT } from "../model/change.js";
-import type { Relation, Values, WholeRow } from "../model/change.js";
+import type { Relation, Values } from "../model/change.js";
 import { BODY_BYTES_MAX } from "../model/limits.js";
 import type { Column } from "../model/table.js";
+import { ByteBodies, type ByteBody } from "./byte-bodies.js";
 import { runExpression, type ChannelRouter } from "./channel-router.js";
 import type { CalculatedColumn, CopiedColumn, OutputColumn } from "./column-plan.js";
 import { celNameOf, FormFault } from "./computed-forms.js";
@@ -37,7 +38,8 @@ export class TableRule implements BoundRule {
   readonly #memory: ValueMemory;
   /** Place of each key column among the outputs. */
   readonly #keyPlaces: readonly number[];
-  readonly evaluateWhole: ((row: WholeRow) => RuleOutput<Uint8Array>) | undefined;
+  readonly evaluateWhole: BoundRule["evaluateWhole"];
+  readonly evaluateUpdate: BoundRule["evaluateUpdate"];
 
   constructor(rule: Rule, relation: Relation, parts: BoundParts) {
     this.rule = rule;
@@ -52,7 +54,13 @@ export class TableRule implements BoundRule {
     this.#keyPlaces = parts.key.map((name) =>
       parts.outputs.findIndex((output) => output.column.name === name),
     );
-    this.evaluateWhole = this.#wholly();
+    const bodies = ByteBodies.of(relation, {
+      ...{ outputs: parts.outputs, inputs: parts.inputs },
+      ...{ keyPlaces: this.#keyPlaces, memory: this.#memory },
+    });
+    this.evaluateWhole = bodies && ((row) => this.#finished(bodies, bodies.whole(row)));
+    this.evaluateUpdate =
+      bodies && ((values, kept) => this.#finished(bodies, bodies.update(values, kept)));
   }
 
   evaluate(values: Values): RuleOutput<string> {
@@ -68,7 +76,10 @@ export class TableRule implements BoundRule {
       passes,
       channels: passes ? route(values, row) : NO_CHANNELS,
       body,
-      key: this.#keyOf(forms, this.#keyPlaces, passes),
+      key: this.#keyOf(
+        this.#keyPlaces.map((place) => forms[place] ?? "null"),
+        passes,
+      ),
       hidden: this.#memory.hide(values, forms),
     };
   }
@@ -89,34 +100,21 @@ export class TableRule implements BoundRule {
     return this.#memory.unpackPending(pending);
   }
 
-  /** Only what expressions and the key read becomes text. */
-  #wholly(): ((row: WholeRow) => RuleOutput<Uint8Array>) | undefined {
-    const { outputs, where, route, inputs } = this.#parts;
-    const sources = outputs.map((output) => (isVerbatim(output) ? output.source : undefined));
-    if (!sources.every((source) => source !== undefined) || this.#memory.hidesAny) return undefined;
-    const { columns } = this.relation;
-    const keySources = this.#keyPlaces.map((place) => sources[place] ?? -1);
-    const read = new Set([
-      ...inputs.map((name) => columns.findIndex((column) => column.name === name)),
-      ...keySources,
-    ]);
-    const texts = [...read].filter((column) => column >= 0);
-    return (whole) => {
-      const values = new Array<string | undefined>(columns.length);
-      for (const column of texts) values[column] = whole.form(column);
-      let made: Row | undefined;
-      const row = (): Row => (made ??= this.#parts.environment.row(values));
-      const passes = where === undefined || this.#passes(where, row());
-      const memory = roomFor(whole.bytesMax);
-      const size = whole.writeForms(sources, memory, 0);
-      if (size > BODY_BYTES_MAX) this.#checkSize(size);
-      return {
-        passes,
-        channels: passes ? route(values, row) : NO_CHANNELS,
-        body: memory.subarray(0, size),
-        key: this.#keyOf(values, keySources, passes),
-        hidden: this.#memory.nothing,
-      };
+  #finished(bodies: ByteBodies, made: ByteBody | undefined): RuleOutput<Uint8Array> | undefined {
+    if (made === undefined) return undefined;
+    const { values, body } = made;
+    const { where, route } = this.#parts;
+    let known: Row | undefined;
+    const row = (): Row => (known ??= this.#parts.environment.row(values));
+    const passes = where === undefined || this.#passes(where, row());
+    if (body.length > BODY_BYTES_MAX) this.#checkSize(body.length);
+    const key = bodies.keySources.map((column) => bodies.written(values[column] ?? "null"));
+    return {
+      passes,
+      channels: passes ? route(values, row) : NO_CHANNELS,
+      body,
+      key: this.#keyOf(key, passes),
+      hidden: this.#memory.nothing,
     };
   }
 
@@ -172,10 +170,10 @@ export class TableRule implements BoundRule {
   }
 
   /** A NULL in a key would make rows that no store can find again. */
-  #keyOf(forms: Values, places: readonly number[], passes: boolean): string {
+  #keyOf(forms: readonly string[], passes: boolean): string {
     let key = "";
-    for (let at = 0; at < places.length; at += 1) {
-      const form = forms[places[at] ?? -1] ?? "null";
+    for (let at = 0; at < forms.length; at += 1) {
+      const form = forms[at] ?? "null";
       if (form === "null" && passes && this.rule.kind === "state") {
         throw this.#failed(`the key column ${this.key[at] ?? ""} is null`);
       }
@@ -206,18 +204,6 @@ function holdsIdentity(relation: Relation, { key, outputs }: BoundParts): boolea
     if (key.includes(output.column.name)) held.add(relation.columns[output.source]?.name);
   }
   return relation.identity.length > 0 && relation.identity.every((column) => held.has(column));
-}
-
-function isVerbatim(output: OutputColumn): output is CopiedColumn {
-  return output.kind === "copied" && output.path === undefined && output.cast === undefined;
-}
-
-/** Bodies that are made as bytes: one at a time. */
-let memory = Buffer.allocUnsafeSlow(64 * 1024);
-
-function roomFor(bytes: number): Buffer {
-  if (memory.length < bytes) memory = Buffer.allocUnsafeSlow(bytes);
-  return memory;
 }
 
 /** With commas: faster than `join` for the few values of a row. */

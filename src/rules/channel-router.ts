@@ -5,7 +5,7 @@
 import { AppError } from "../base/errors.js";
 import { ABSENT } from "../model/change.js";
 import type { Relation, Values } from "../model/change.js";
-import { isChannelName } from "../model/channel.js";
+import { isChannelNameOfRow } from "../model/channel.js";
 import { CHANNELS_PER_DOCUMENT_MAX } from "../model/limits.js";
 import type { ValueType } from "../model/table.js";
 import type { ChannelDefinition, ChannelPart } from "./channel-definition.js";
@@ -44,7 +44,7 @@ export function bindChannels(
   return (values, row) => {
     let name = "";
     for (const render of renders) name += render(values, row);
-    if (!safe && !isChannelName(name)) throw badName(rule, "its template");
+    if (!safe && !isChannelNameOfRow(name)) throw badName(rule, "its template");
     return [name];
   };
 }
@@ -171,7 +171,7 @@ function listedNames(rule: string, value: unknown): readonly string[] {
   }
   const names = new Set<string>();
   for (const item of value as unknown[]) {
-    if (typeof item !== "string" || !isChannelName(item)) {
+    if (typeof item !== "string" || !isChannelNameOfRow(item)) {
       throw badName(rule, `an item of channels (${celNameOf(item)})`);
     }
     names.add(item);

@@ -49,12 +49,12 @@ export class ValueMemory {
       hidden: this.#hidden,
       casts: this.#casts.map(({ at, cast }) => [at, cast.declared]),
     });
-    this.nothing = `["${this.#stamp}",[]]`;
+    this.nothing = `["${this.#stamp}",[]${",".repeat(this.#casts.length)}]`;
   }
 
-  /** Whether there are values that the output does not hold as they are. */
+  /** Whether there are values that the output does not tell. */
   get hidesAny(): boolean {
-    return this.#hidden.length + this.#casts.length > 0;
+    return this.#hidden.length > 0 || !this.#casts.every(({ cast }) => cast.isReversible);
   }
 
   isComplete(values: Values): boolean {

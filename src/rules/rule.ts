@@ -2,7 +2,7 @@
  * What the rest of the system sees of rules. compile.ts makes a `Rule` of its YAML; `bind` ties it to a
  * relation as the source describes it now; route.ts turns one change into what the journal keeps and sends.
  */
-import type { Relation, WholeRow } from "../model/change.js";
+import type { Relation, Values, WholeRow } from "../model/change.js";
 import type { Problem } from "../model/problem.js";
 import type { ChannelKind, Column } from "../model/table.js";
 
@@ -39,8 +39,17 @@ export interface BoundRule {
   readonly keyHoldsIdentity: boolean;
   /** Evaluates the rule over complete input values. Throws AppError RULE_EVALUATION_FAILED, RULE_TOO_MANY_CHANNELS, RULE_CHANNEL_INVALID, RULE_BODY_TOO_LARGE. */
   evaluate(values: readonly (string | undefined)[]): RuleOutput<string>;
-  /** The same, where the output holds columns as they are and nothing is hidden; the body is then valid until the next evaluation. */
-  readonly evaluateWhole: ((row: WholeRow) => RuleOutput<Uint8Array>) | undefined;
+  /**
+   * The same, where the output tells every value that the rule needs; undefined where the row cannot write it so. The
+   * body is then valid until the next evaluation.
+   */
+  readonly evaluateWhole?: ((row: WholeRow) => RuleOutput<Uint8Array> | undefined) | undefined;
+  /**
+   * There, too: the output with the values that a change tells put into the kept body; undefined where the kept
+   * document does not tell the others. The body is valid until the next evaluation.
+   */
+  readonly evaluateUpdate?:
+    ((values: Values, kept: KeptBytes) => RuleOutput<Uint8Array> | undefined) | undefined;
   /**
    * The change's values with what they leave out taken from the kept document; undefined stays where it is
    * needed by the rule but known by nobody.
@@ -57,6 +66,10 @@ export interface KeptValues {
   /** As text or as its UTF-8 bytes. */
   readonly body: Uint8Array | string;
   readonly hidden: string;
+}
+
+export interface KeptBytes extends KeptValues {
+  readonly body: Uint8Array;
 }
 
 export interface RuleOutput<Body extends Uint8Array | string = Uint8Array | string> {

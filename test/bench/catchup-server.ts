@@ -23,7 +23,7 @@ export interface Answer {
 }
 
 const ROWS_PER_UNIT = 1_000;
-/** The derived state is at most 2 s behind; a client that was away for long finds it written. */
+/** Units are gathered for up to 5 s (journal/lmdb/derived-queue.ts): the first rounds may read beside some of them. */
 const WRITE_BACK_MS = 3_000;
 
 const folder = process.argv[2] ?? "";

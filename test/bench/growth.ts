@@ -76,6 +76,8 @@ async function grow<Kind extends keyof typeof keys>(
     const grown: (readonly [Kind, Grown])[] = [];
     for (const kind of kinds) {
       await world.server.exec(touches(keys[kind](rows), updates));
+      // Else the database writes back what it was filled with while ours is measured.
+      await world.server.exec("checkpoint");
       const reading = await world.ingest(ours, await world.head());
       grown.push([
         kind,

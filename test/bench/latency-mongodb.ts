@@ -5,6 +5,8 @@ import { ratioOf, type Bench, type Figure } from "./figure.js";
 import { eventually, forked, MongodbBenchWorld } from "./mongodb-world.js";
 
 const WRITES_PER_SECOND = 500;
+/** What the median may take beyond the reference. */
+const BEYOND_MS = 2;
 /** Not measured: programs are slow until they are compiled. */
 const WARM_WRITES = 2 * WRITES_PER_SECOND;
 
@@ -21,38 +23,58 @@ export const latencyMongodb: Bench = {
 
 async function measure(documents: number): Promise<Figure> {
   const world = await MongodbBenchWorld.open();
+  try {
+    // Ours comes first: what the server has warmed up by then is the reference's gain.
+    const program = await world.program();
+    const ours = await latencies(world, { script: "mongodb-follower.js", url: program.url }, [
+      0,
+      documents,
+    ]);
+    await program.stop();
+    const { url } = world.server;
+    const plain = await latencies(world, { script: "mongodb-watcher.js", url }, [
+      documents,
+      documents,
+    ]);
+    const figure = percentile(ours, 0.5);
+    const reference = {
+      what: "p50 of watch() in Node, the same writes in its turn",
+      figure: percentile(plain, 0.5),
+    };
+    const allowed = Number((reference.figure + BEYOND_MS).toFixed(2));
+    const ratio = ratioOf(allowed, figure);
+    const name = "p50 ms, of the reference's and two more";
+    return {
+      ...{ bench: "latency-mongodb", figure, unit: "ms", reference, ratio },
+      ...{ p50: figure, p99: percentile(ours, 0.99) },
+      variants: [{ name, figure, reference: allowed, ratio, mark: 1 }],
+    };
+  } finally {
+    await world.close();
+  }
+}
+
+/** Of one reader alone beside the writer: from each acknowledgement until the document was seen, sorted. */
+async function latencies(
+  { server }: MongodbBenchWorld,
+  reader: { readonly script: string; readonly url: string },
+  [first, count]: readonly [number, number],
+): Promise<readonly number[]> {
   const children: ChildProcess[] = [];
   try {
-    const program = await world.program();
-    const { url } = world.server;
-    const count = String(documents);
-    const watcher = forked("mongodb-watcher.js", url, count);
-    const follower = forked("mongodb-follower.js", program.url, count);
-    children.push(watcher, follower);
-    await Promise.all([once(watcher, "message"), once(follower, "message")]);
-    const writer = forked("mongodb-writer.js", url, count, String(WRITES_PER_SECOND));
-    children.push(writer);
-    const [written, watched, followed] = await Promise.all(
-      [writer, watcher, follower].map(timesOf),
-    );
+    const watching = forked(reader.script, reader.url, String(count));
+    children.push(watching);
+    await once(watching, "message");
+    const range = [String(first), String(count), String(WRITES_PER_SECOND)];
+    const writing = forked("mongodb-writer.js", server.url, ...range);
+    children.push(writing);
+    const [written, seen] = await Promise.all([writing, watching].map(timesOf));
     await eventually("the end of the children", async () =>
       children.every(({ exitCode }) => exitCode !== null),
     );
-    const ours = latencies(written, followed);
-    const plain = latencies(written, watched);
-    const figure = percentile(ours, 0.5);
-    const reference = {
-      what: "p50 of watch() in Node, same writes",
-      figure: percentile(plain, 0.5),
-    };
-    return {
-      ...{ bench: "latency-mongodb", figure, unit: "ms", reference },
-      ratio: ratioOf(reference.figure, figure),
-      ...{ p50: figure, p99: percentile(ours, 0.99) },
-    };
+    return between(written, seen, first + WARM_WRITES);
   } finally {
     for (const child of children) child.kill("SIGKILL");
-    await world.close();
   }
 }
 
@@ -63,13 +85,14 @@ async function timesOf(child: ChildProcess): Promise<ReadonlyMap<number, number>
 }
 
 /** A change can be seen before its writer hears of it. */
-function latencies(
+function between(
   written: ReadonlyMap<number, number> | undefined,
   seen: ReadonlyMap<number, number> | undefined,
-): number[] {
+  from: number,
+): readonly number[] {
   const times: number[] = [];
   for (const [id, at] of written ?? []) {
-    if (id < WARM_WRITES) continue;
+    if (id < from) continue;
     const until = seen?.get(id);
     if (until === undefined) throw new Error(`the document ${String(id)} was never seen`);
     times.push(until - at);

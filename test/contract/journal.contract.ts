@@ -1,6 +1,6 @@
 /** What every journal must do, whatever it is kept in. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { BlockDraft, JournalWriter } from "../../src/journal/journal.js";
+import type { BlockDraft, JournalWriter, ScannedDocument } from "../../src/journal/journal.js";
 import type { Op } from "../../src/model/entry.js";
 import type { SourcePosition } from "../../src/model/position.js";
 
@@ -161,6 +161,26 @@ export function journalContract(name: string, create: () => JournalSubject): voi
       expect(await journal.scan({ rule: "other", limit: 3 })).toEqual([]);
     });
 
+    it("pages over documents as they are when their page is read, also those that change between", async () => {
+      await block(...Array.from({ length: 7 }, (_, id): [number, string] => [id, "x"]));
+      const appended = block([6, "y", ["a"], "u"]);
+      const first = await journal.scan({ rule: "rule", limit: 3 });
+      await appended;
+      await block([3, "y", ["a"], "u"], [8, "y"]);
+      const draft = journal.block();
+      draft.put({
+        document: { rule: "rule", relation: "t", identity: "[4]" },
+        state: null,
+        entries: [],
+      });
+      await journal.append(draft, nothing);
+      const after = first.at(-1)?.key;
+      if (after === undefined) throw new Error("the first page is empty");
+      const rest = await journal.scan({ rule: "rule", after, limit: 10 });
+      const found = rest.filter(({ key }) => key.identity !== "[8]").map(told);
+      expect(found).toEqual(["[3] y", "[5] x", "[6] y"]);
+    });
+
     it("hides what an older version of a rule made, until it is written again", async () => {
       await block([1, "x"], [2, "y"]);
       const hiding = new Map([["rule", 2]]);
@@ -225,7 +245,7 @@ interface PutRow {
   readonly ruleVersion?: number;
 }
 
-async function putRow(draft: BlockDraft, row: PutRow): Promise<void> {
+export async function putRow(draft: BlockDraft, row: PutRow): Promise<void> {
   const { id, value, channels, op, schema, ruleVersion = 1 } = row;
   const document = { rule: "rule", relation: "t", identity: `[${id}]` };
   await draft.prepare([document]);
@@ -242,7 +262,7 @@ async function putRow(draft: BlockDraft, row: PutRow): Promise<void> {
   });
 }
 
-function schemaOf(journal: JournalWriter): number {
+export function schemaOf(journal: JournalWriter): number {
   const columns = [
     { name: "id", type: "int" as const },
     { name: "value", type: "text" as const },
@@ -258,8 +278,9 @@ async function entries(journal: JournalWriter, channel: string, after = 0): Prom
 }
 
 async function documents(journal: JournalWriter): Promise<string[]> {
-  const found = await journal.scan({ rule: "rule", limit: 100 });
-  return found.map(({ key, document }) => {
-    return `${key.identity} ${Buffer.from(document.body).toString().split(",")[1] ?? ""}`;
-  });
+  return (await journal.scan({ rule: "rule", limit: 100 })).map(told);
+}
+
+function told({ key, document }: ScannedDocument): string {
+  return `${key.identity} ${Buffer.from(document.body).toString().split(",")[1] ?? ""}`;
 }

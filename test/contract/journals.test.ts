@@ -10,7 +10,7 @@ import { MemoryDisk } from "../../src/journal/memory/memory-disk.js";
 import { openMemoryJournal } from "../../src/journal/memory/memory-journal.js";
 import type { JournalWriter } from "../../src/journal/journal.js";
 import { happenedColumns, draftEvent, EVENTS_CHANNEL } from "../crash/journal-units.js";
-import { journalContract } from "./journal.contract.js";
+import { journalContract, putRow, schemaOf } from "./journal.contract.js";
 
 /** Log numbers get a time once a minute: whoever forgets lets one pass. */
 let passedMs = 0;
@@ -145,6 +145,22 @@ describe("a journal's folder", () => {
       await journal.append(draft, { positions: new Map(), facts: new Map() });
     }
     await journal.retain();
+    await journal.close();
+  });
+
+  it("gives others their turn between two pages of a scan", async () => {
+    const journal = await open(folder);
+    const draft = journal.block();
+    const row = { value: "x", channels: ["a"], op: "i" as const, schema: schemaOf(journal) };
+    for (let id = 1; id <= 3; id += 1) await putRow(draft, { id, ...row });
+    await journal.append(draft, { positions: new Map(), facts: new Map() });
+    const first = await journal.scan({ rule: "rule", limit: 1 });
+    let hasHadTurn = false;
+    setImmediate(() => (hasHadTurn = true));
+    const after = first[0]?.key;
+    expect(after).toBeDefined();
+    if (after !== undefined) await journal.scan({ rule: "rule", after, limit: 1 });
+    expect(hasHadTurn).toBe(true);
     await journal.close();
   });
 

@@ -6,7 +6,7 @@ export interface CrashBank {
   readonly config: string;
   /** `name` tells the writers of one bank apart. */
   writer(name: string): Promise<CrashWriter>;
-  /** A transaction of about 10 MB: it comes in parts, and devices stage it. */
+  /** A transaction of about 20 MB: it comes in parts, and devices stage it. */
   writeHuge(): Promise<void>;
   /** Nobody writes: everything is there up to the position that it gives. */
   position(): Promise<string>;

@@ -7,7 +7,7 @@ import type { SeededRandom } from "../support/seeded-random.js";
 import type { CrashBank, CrashWriter } from "./crash-bank.js";
 
 const HUGE_FIRST = 100_000;
-const HUGE_COUNT = 5_000;
+const HUGE_COUNT = 10_000;
 
 export class MongodbCrashBank implements CrashBank {
   readonly config: string;

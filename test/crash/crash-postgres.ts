@@ -51,7 +51,7 @@ export class PostgresCrashBank implements CrashBank {
   async writeHuge(): Promise<void> {
     await this.#database.exec(
       `insert into docs select n, 'huge', '{red}', repeat(md5(n::text), 60)
-         from generate_series(${String(HUGE_FIRST)}, ${String(HUGE_FIRST + 4_999)}) n
+         from generate_series(${String(HUGE_FIRST)}, ${String(HUGE_FIRST + 9_999)}) n
        on conflict (id) do update set title = docs.title || '+'`,
     );
   }

@@ -79,7 +79,7 @@ export class CrashRounds {
     }
   }
 
-  /** Around one transaction of 10 MB each. */
+  /** Around one transaction of 20 MB each. */
   async whileHuge(steps: readonly (readonly [Step, Step])[]): Promise<void> {
     await this.world.compare();
     this.world.startWriters();

@@ -16,6 +16,8 @@ export const crashSettings: Partial<JournalSettings> = {
   tombstonesAgeMs: 12 * UNIT_MS,
   blocksAgeMs: 6 * UNIT_MS,
   eventsCountMax: EVENTS_KEPT,
+  // Every write-back takes several transactions, and may be cut off between them.
+  slicePages: 4,
 };
 
 export function positionOf(unit: number): string {

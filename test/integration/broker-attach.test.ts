@@ -3,6 +3,7 @@
  * changes, and the one log number at which all channels of a session meet. WireClient throws on any hole.
  */
 import { afterEach, describe, expect, test } from "vitest";
+import { noMetrics } from "../../src/broker/metrics.js";
 import { BrokerWorld } from "../support/broker-world.js";
 import type { Write } from "../support/scripted-reader.js";
 
@@ -296,6 +297,28 @@ describe("units that are not sent from memory", () => {
     expect(reader.reads).toBeGreaterThan(readsBefore);
   });
 
+  test("what is too much of all channels together is read page by page", async () => {
+    const reasons: string[] = [];
+    const catchUp = (reason: string): number => reasons.push(reason);
+    world = new BrokerWorld({
+      limits: { deliveryBytesMax: 2_000, pageBytes: 200 },
+      metrics: { ...noMetrics, catchUp },
+    });
+    const { reader } = world;
+    const names = ["a", "b", "c"];
+    reader.append(names.map((name) => put(name, 1)));
+    const client = await world.join();
+    client.attach(names.map((channel) => ({ channel, from: "start" })));
+    await client.ready(...names);
+    reader.append([put("a", 2, "x".repeat(1_000))]);
+    await client.until(() => client.at === 2);
+    expect(reasons).toEqual(["attach"]);
+    reader.append(names.map((name) => put(name, 3, "x".repeat(1_000))));
+    await client.until(() => client.at === 3);
+    expect(reasons).toEqual(["attach", "huge"]);
+    for (const name of names) expect(client.held(name).rows).toEqual(reader.content(name));
+  });
+
   test("a range that memory has forgotten is read by everybody", async () => {
     world = new BrokerWorld();
     const { reader } = world;
@@ -310,6 +333,26 @@ describe("units that are not sent from memory", () => {
     expect(client.rows("a")).toEqual({ 1: "v1", 2: "v2" });
     reader.append([put("a", 3)]);
     await client.until(() => client.at === 3);
+  });
+
+  test("a lap that somebody read before is not told behind pages that are newer", async () => {
+    world = new BrokerWorld({ limits: { pageBytes: 30 } });
+    const { reader } = world;
+    reader.append([put("a", 9)]);
+    reader.append([put("a", 1, "old"), put("a", 2)]);
+    const first = await world.join();
+    first.attach([{ channel: "a", from: { epoch: 1, serial: 3, log: 2, run: "run-1" } }]);
+    await first.ready("a");
+    // Pages show it before the hub is told of it.
+    reader.append([put("a", 1, "new")], false);
+    const second = await world.join();
+    second.channels.set("a", { rows: new Map([[9, "v9"]]) } as never);
+    const from = { epoch: 1, serial: 1, log: 1, run: "run-1" };
+    second.attach([{ channel: "a", from, loading: true }]);
+    await second.ready("a");
+    expect(second.held("a").pages).toBe(1);
+    expect(second.at).toBe(3);
+    expect(second.rows("a")).toEqual({ 1: "new", 2: "v2", 9: "v9" });
   });
 
   test("a new run of the writer is told with the next commit", async () => {

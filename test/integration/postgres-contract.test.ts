@@ -47,8 +47,9 @@ function sqlOf(write: Write): string {
     return `update ${write.update} set ${set.join(", ")} where id = ${literal(write.key[0])}`;
   }
   if ("delete" in write) return `delete from ${write.delete} where id = ${literal(write.key[0])}`;
-  if ("renew" in write)
-    throw new RangeError("Postgres shows all rows that it puts in place of others");
+  if ("renew" in write || "patch" in write) {
+    throw new RangeError("Postgres shows every value that changed, and every row");
+  }
   return `truncate ${write.truncate}`;
 }
 

@@ -35,6 +35,9 @@ const scalar: fc.Arbitrary<RawValue> = fc.oneof(
   fc.constantFrom(...edgeValues.map(({ value }) => value)),
   fc.string({ unit: "grapheme" }).map((text) => raw.text(text)),
   fc
+    .string({ unit: fc.constantFrom("a", '"', "\\", "\n", "\u007f", "é") })
+    .map((text) => raw.text(text)),
+  fc
     .double()
     .filter((value) => !Number.isNaN(value))
     .map((value) => raw.double(value)),
@@ -75,6 +78,38 @@ test("every document comes back byte for byte from the forms of its fields", () 
     }),
     { numRuns: 600 },
   );
+});
+
+test("a document is written as bytes as it is read as texts", () => {
+  const into = Buffer.alloc(400_000);
+  fc.assert(
+    fc.property(uniqueFields, fc.array(fc.nat(), { maxLength: 8 }), (fields, chosen) => {
+      const document = rawDocument(fields);
+      const forms = documentForms(fields.map(([field]) => field));
+      const values = forms.document(document);
+      // Among other bytes, as in a batch.
+      const bytes = Buffer.concat([Buffer.from("before"), document, Buffer.from("behind")]);
+      const whole = forms.whole(bytes, 6);
+      if (whole === undefined) throw new Error("a document that has every field is whole");
+      expect(fields.map((_, at) => whole.form(at))).toEqual(values);
+      const columns = fields.length === 0 ? [] : chosen.map((each) => each % fields.length);
+      const end = whole.writeForms(columns, into, 3);
+      expect(into.toString("utf8", 3, end)).toBe(columns.map((at) => values[at]).join(","));
+      const all = fields.map((_, at) => at);
+      const room = into.subarray(0, whole.bytesMax);
+      const size = whole.writeQuoted?.(all, room, 0) ?? 0;
+      expect(room.toString("utf8", 0, size)).toBe(
+        values.map((form) => JSON.stringify(form)).join(","),
+      );
+    }),
+    { numRuns: 600 },
+  );
+});
+
+test("a document that lacks a field is not whole", () => {
+  const document = Buffer.from(rawDocument([["a", raw.int32(1)]]));
+  expect(documentForms(["a", "b"]).whole(document, 0)).toBeUndefined();
+  expect(documentForms(["a"]).whole(document, 0)?.form(0)).toBe("1");
 });
 
 test("a form taken apart and put together is the same form", () => {

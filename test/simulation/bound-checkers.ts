@@ -4,7 +4,7 @@ import type { MakeChecker } from "./checkers.js";
 import { BYTES_SCALE } from "./network.js";
 import { pipelineSettings } from "./writer.js";
 
-/** A socket is let run over its limit four times by small frames; the last write may be a page. */
+/** A socket is let run over its limit four times by small frames; the last write may be a page or a delivery. */
 const SOCKET_BYTES_MAX = 4 * defaultLimits.socketBytesMax + 400 * BYTES_SCALE;
 
 /** One block flushes, one collects, one transaction waits; rows are told to take more than they do. */

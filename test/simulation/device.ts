@@ -36,6 +36,8 @@ export class Device {
   /** What the store holds, as what was told to it says. */
   readonly kept = new Map<string, KeptChannel>();
   readonly #parts: DeviceParts;
+  /** What the running process waits for from its store. */
+  #calls: ReadonlySet<unknown> = new Set();
   #life: Life;
   #running: { readonly cast: Cast; readonly sync: Sync } | undefined;
 
@@ -52,6 +54,11 @@ export class Device {
 
   get sync(): Sync | undefined {
     return this.#running?.sync;
+  }
+
+  /** Its store has something to do. */
+  get isBusy(): boolean {
+    return this.#calls.size > 0;
   }
 
   start(): void {
@@ -89,15 +96,22 @@ export class Device {
   #gated(life: Life): Store {
     const { store } = this;
     const { checkers, alter } = this.#parts;
+    const calls = new Set<() => Promise<unknown>>();
+    this.#calls = calls;
     const around = async <T>(work: () => Promise<T>): Promise<T> => {
-      await life.passes();
-      if (this.failsStore) {
-        this.failsStore = false;
-        throw new AppError("CLIENT_STORE_FAILED", "the store failed");
+      calls.add(work);
+      try {
+        await life.passes();
+        if (this.failsStore) {
+          this.failsStore = false;
+          throw new AppError("CLIENT_STORE_FAILED", "the store failed");
+        }
+        const done = await work();
+        await life.passes();
+        return done;
+      } finally {
+        calls.delete(work);
       }
-      const done = await work();
-      await life.passes();
-      return done;
     };
     return {
       open: () =>

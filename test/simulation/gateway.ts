@@ -23,8 +23,8 @@ export interface GatewayParts {
   readonly isGullible: boolean;
 }
 
-/** Pages of a few rows, so that a catch-up takes several. */
-const limits = { pageBytes: 120 };
+/** Pages of a few rows, so that a catch-up takes several; some units are too much to be sent at once. */
+const limits = { pageBytes: 120, deliveryBytesMax: 500 };
 
 export class Gateway {
   readonly reader: GatewayReader;

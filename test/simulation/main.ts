@@ -1,23 +1,26 @@
 /**
- * `npm run simulate -- [--seeds N] [--from SEED] [--actions N]`: many simulations, on two threads.
+ * `npm run simulate -- [--seeds N] [--from SEED] [--actions N]`: many simulations, a process per core.
  * `npm run simulate -- --seed SEED [--actions N]`: one, with its story.
  */
+import { fork } from "node:child_process";
 import { once } from "node:events";
+import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import { repeatCommand, simulate } from "./simulate.js";
 
-const THREADS = 2;
-/** Seeds that a thread takes at a time. */
+/** A world lives for milliseconds and leaves little behind; threads of the collector find every core busy. */
+const NODE_FLAGS = ["--single-threaded-gc", "--min-semi-space-size=32", "--max-semi-space-size=32"];
+/** Seeds that a process takes at a time. */
 const BATCH = 50;
-/** Failures that are shown before it stops. */
-const SHOWN_MAX = 5;
+/** Failures of a batch, and of all, that are enough. */
+const FAILURES_MAX = 5;
 const PROGRESS_MS = 2_000;
 
-/** What threads are told. */
+/** What the processes are told. */
 interface Order {
   readonly from: number;
   readonly count: number;
+  readonly actions: number | undefined;
 }
 
 interface Report {
@@ -26,7 +29,7 @@ interface Report {
   readonly failures: readonly string[];
 }
 
-async function runBatch({ from, count }: Order, actions: number | undefined): Promise<Report> {
+async function runBatch({ from, count, actions }: Order): Promise<Report> {
   let steps = 0;
   let units = 0;
   const failures: string[] = [];
@@ -38,6 +41,7 @@ async function runBatch({ from, count }: Order, actions: number | undefined): Pr
     if (violation === undefined) continue;
     const again = repeatCommand(seed, result.actions);
     failures.push(`seed ${seed}: ${violation.checker}: ${violation.what}\n  ${again}`);
+    if (failures.length >= FAILURES_MAX) break;
   }
   return { steps, units, failures };
 }
@@ -57,6 +61,7 @@ async function one(seed: number, actions: number | undefined): Promise<void> {
 
 class Tally {
   readonly #count: number;
+  readonly #actions: number | undefined;
   readonly #began = performance.now();
   #next: number;
   readonly #end: number;
@@ -66,16 +71,18 @@ class Tally {
   #failures = 0;
   #toldAt = this.#began;
 
-  constructor(from: number, count: number) {
+  constructor({ from, count, actions }: Order) {
     this.#count = count;
+    this.#actions = actions;
     this.#next = from;
     this.#end = from + count;
   }
 
   /** Undefined: there is nothing more to do. */
   order(): Order | undefined {
-    if (this.#next >= this.#end || this.#failures >= SHOWN_MAX) return undefined;
-    const order = { from: this.#next, count: Math.min(BATCH, this.#end - this.#next) };
+    if (this.#next >= this.#end || this.#failures >= FAILURES_MAX) return undefined;
+    const count = Math.min(BATCH, this.#end - this.#next);
+    const order = { from: this.#next, count, actions: this.#actions };
     this.#next += order.count;
     return order;
   }
@@ -99,26 +106,40 @@ class Tally {
   }
 }
 
-async function many(tally: Tally, actions: number | undefined): Promise<void> {
+async function many(all: Order): Promise<void> {
+  const tally = new Tally(all);
   await Promise.all(
-    Array.from({ length: THREADS }, async () => {
-      const worker = new Worker(new URL(import.meta.url), { workerData: { actions } });
-      const failed = once(worker, "error").then(([error]) => {
-        throw error as Error;
+    Array.from({ length: availableParallelism() }, async () => {
+      const worker = fork(new URL(import.meta.url), { execArgv: NODE_FLAGS });
+      const ended = once(worker, "exit").then(([code]) => {
+        throw new Error(`a process ended with ${String(code)} before its seeds did`);
       });
       for (let order = tally.order(); order !== undefined; order = tally.order()) {
         const told = once(worker, "message");
-        worker.postMessage(order);
-        const [report] = (await Promise.race([told, failed])) as [Report];
+        worker.send(order);
+        const [report] = (await Promise.race([told, ended])) as [Report];
         tally.add(order, report);
       }
-      await worker.terminate();
+      ended.catch(() => undefined);
+      worker.disconnect();
     }),
   );
   tally.end();
 }
 
-if (isMainThread) {
+/** A process of `many`: it ends when it is let go. */
+function serve(): void {
+  process.on("message", (order: Order) => {
+    runBatch(order).then(
+      (report) => process.send?.(report),
+      (error: unknown) => {
+        throw error;
+      },
+    );
+  });
+}
+
+async function command(): Promise<void> {
   const { values } = parseArgs({
     options: {
       seeds: { type: "string", default: "10000" },
@@ -129,15 +150,8 @@ if (isMainThread) {
   });
   const actions = values.actions === undefined ? undefined : Number(values.actions);
   if (values.seed !== undefined) await one(Number(values.seed), actions);
-  else await many(new Tally(Number(values.from), Number(values.seeds)), actions);
-} else {
-  const { actions } = workerData as { readonly actions: number | undefined };
-  parentPort?.on("message", (order: Order) => {
-    runBatch(order, actions).then(
-      (report) => parentPort?.postMessage(report),
-      (error: unknown) => {
-        throw error;
-      },
-    );
-  });
+  else await many({ from: Number(values.from), count: Number(values.seeds), actions });
 }
+
+if (process.send === undefined) await command();
+else serve();

@@ -7,6 +7,7 @@ import { ScriptedSource } from "../../connectors/scripted/scripted-source.js";
 import type { Write } from "../../connectors/scripted/scripted-source.js";
 import type { TableDefinition } from "../../connectors/scripted/scripted-table.js";
 import type { Clock } from "../../src/base/clock.js";
+import type { Relation } from "../../src/model/change.js";
 import { compileRules } from "../../src/rules/compile.js";
 import { ruleDefinition } from "../../src/rules/definition.js";
 import type { Rule } from "../../src/rules/rule.js";
@@ -69,7 +70,20 @@ function ruleSet(dearest: number, rich: number | undefined): RuleSet {
   const { rules } = compileRules(
     parts.map((part) => ruleDefinition.parse({ source: SOURCE, ...part })),
   );
-  return { rules, dearest, rich };
+  return { rules: rules.map(boundOnce), dearest, rich };
+}
+
+/** Binding is the most of a world's beginning, and every world's tables are alike. */
+function boundOnce(rule: Rule): Rule {
+  const known = new Map<string, ReturnType<Rule["bind"]>>();
+  const bind = rule.bind.bind(rule);
+  return Object.assign(rule, {
+    bind: (relation: Relation) => {
+      const bound = known.get(relation.fingerprint) ?? bind(relation);
+      known.set(relation.fingerprint, bound);
+      return bound;
+    },
+  });
 }
 
 export const ruleSets: readonly [RuleSet, ...RuleSet[]] = [

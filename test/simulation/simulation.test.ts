@@ -2,22 +2,31 @@
  * The whole pipeline on virtual time, from one seed each (see world.ts), and the proof that each checker can
  * fail. `npm run simulate` runs many more; CHANGECAST_SEEDS=<seed> repeats one here.
  */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { canaries } from "./canaries.js";
 import { checkers, repeatCommand, simulate } from "./simulate.js";
 
 const given = (process.env["CHANGECAST_SEEDS"] ?? "").split(",").filter((seed) => seed !== "");
-const SEEDS = 400;
-const SEEDS_PER_TEST = 100;
+const SEEDS = 2_000;
+/** Once these found something. */
+const FOUND = [4_835, 7_707, 11_802, 38_875, 42_576];
+const SEEDS_PER_TEST = 500;
 /** A canary is seen by then. */
 const CANARY_SEEDS_MAX = 100;
 const CANARY_ACTIONS = 25;
 
 const seeds =
-  given.length > 0 ? given.map(Number) : Array.from({ length: SEEDS }, (_, at) => at + 1);
+  given.length > 0
+    ? given.map(Number)
+    : [...Array.from({ length: SEEDS }, (_, at) => at + 1), ...FOUND];
 const groups = Array.from({ length: Math.ceil(seeds.length / SEEDS_PER_TEST) }, (_, at) =>
   seeds.slice(at * SEEDS_PER_TEST, (at + 1) * SEEDS_PER_TEST),
 );
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
 
 describe("a simulation", () => {
   test.each(groups.map((group) => [group[0] ?? 0, group.at(-1) ?? 0, group] as const))(
@@ -36,6 +45,18 @@ describe("a simulation", () => {
     for (const seed of [3, 14, 15])
       expect(await simulate({ seed })).toEqual(await simulate({ seed }));
   });
+});
+
+test("a world that is over leaves nothing in memory, though its processes were not stopped", async () => {
+  const heapAfter = async (from: number, to: number): Promise<number> => {
+    for (let seed = from; seed <= to; seed += 1) await simulate({ seed });
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const before = await heapAfter(1, 20);
+  const after = await heapAfter(21, 120);
+  // One takes 400 KB.
+  expect(after - before).toBeLessThan(10e6);
 });
 
 describe("the checker", () => {

@@ -222,7 +222,7 @@ export class World {
     const { source } = this.shop;
     const { disk } = this;
     const held = disk.positions.get(SOURCE);
-    if (this.#writer === undefined) return "there is no writer";
+    if (this.#writer?.hasOpened !== true) return "no writer reads the source";
     if (held?.memo !== source.history || held.position !== source.head) {
       return `the disk stands at ${JSON.stringify(held)}, the source at ${source.head}`;
     }
@@ -241,15 +241,21 @@ export class World {
   #unrestOf(device: Device): string | undefined {
     const { sync, kept, channels } = device;
     if (sync === undefined) return "it does not run";
+    // What a lost part of the journal left may stand at the same serial.
+    if (device.isBusy) return "its store works";
     if (kept.size !== channels.size) return `it holds ${kept.size} channels of ${channels.size}`;
+    const place = (channel: string): string => JSON.stringify(kept.get(channel)?.place);
+    for (const channel of channels) {
+      const head = this.disk.heads.get(channel)?.serial ?? 0;
+      const held = kept.get(channel);
+      if (held?.ready !== true || held.place.serial !== head) {
+        return `${channel} stands at ${place(channel)} of ${head}`;
+      }
+    }
     const { channels: told } = sync.status;
     for (const channel of channels) {
       const state = told.get(channel)?.state ?? "unknown";
-      const head = this.disk.heads.get(channel)?.serial ?? 0;
-      const held = kept.get(channel);
-      if (state !== "live" || held?.ready !== true || held.place.serial !== head) {
-        return `${channel} is ${state} at ${JSON.stringify(held?.place)} of ${head}`;
-      }
+      if (state !== "live") return `${channel} is ${state} at ${place(channel)}`;
     }
     return undefined;
   }

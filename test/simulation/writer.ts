@@ -63,6 +63,8 @@ export class Writer implements MemoryFlush {
   failsFlush: "before" | "after" | undefined;
   /** Each flush takes so much longer. */
   flushDelayMs = 0;
+  /** It has opened its source once: what rules left that are gone was removed before. */
+  hasOpened = false;
   /** The next step of a source session fails. */
   failsSource = false;
   readonly #parts: WriterParts;
@@ -150,6 +152,7 @@ export class Writer implements MemoryFlush {
         await life.passes();
         this.#mayLose();
         const session = await life.reaches(inner.open(context));
+        this.hasOpened = true;
         const { resume } = context;
         checkers.opened(session.generation, {
           history: shop.source.history,

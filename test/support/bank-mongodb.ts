@@ -229,11 +229,20 @@ function orderedForm(form: string): string {
   return documentForm(members.sort((a, b) => (a.key < b.key ? -1 : 1)));
 }
 
+/** A bulk write tells of it in an error of its own. */
 function isLost(error: unknown): boolean {
-  const { name = "" } = error as { name?: string };
+  const {
+    name = "",
+    code,
+    errorResponse,
+  } = error as {
+    readonly name?: string;
+    readonly code?: number;
+    readonly errorResponse?: unknown;
+  };
   if (/^Mongo(Network|ServerSelection|PoolCleared|NotPrimary|Expired)/.test(name)) return true;
-  const { code } = error as { code?: number };
-  return code !== undefined && LOST_CODES.has(code);
+  if (code !== undefined && LOST_CODES.has(code)) return true;
+  return errorResponse instanceof Error && isLost(errorResponse);
 }
 
 /** The member is no primary any more, shuts down, or was interrupted by an election. */

@@ -84,6 +84,8 @@ export class PipelineWorld {
       "public.notes": Array.from({ length: 4 }, (_, id) => ({ id, part: id % 3, body: `n${id}` })),
     };
     this.#source = new ScriptedSource({ tables: [items, notes], rows, partCount: 3 });
+    // The stream goes on behind the place of a chunk that is still on its way.
+    this.#source.chunkGate = () => pause(this.#random.below(3));
     const connector = createScriptedConnector(new Map([["shop", this.#source]]));
     this.#connector = connector;
     if (kind === "memory") {
@@ -157,6 +159,8 @@ export class PipelineWorld {
       await this.stop();
       await this.start();
     } else await pause(this.#random.below(6));
+    // Else nearly all would be written before the first of it is read.
+    if (this.#random.below(3) === 0) await pause(0);
   }
 
   /** Nothing is being copied, and the journal holds everything. */
@@ -221,7 +225,11 @@ export class PipelineWorld {
       return isThere ? { update: items.name, key, set: row } : { insert: items.name, row };
     }
     if (draw < 45) return { update: items.name, key, set: { price: this.#random.below(100) } };
-    if (draw < 55) return { update: items.name, key, set: { shelf: this.#random.below(3) } };
+    if (draw < 50) return { update: items.name, key, set: { shelf: this.#random.below(3) } };
+    if (draw < 56) {
+      const set = { column: "note", at: 1 + this.#random.below(2), char: this.#digit() };
+      return { patch: items.name, key, set };
+    }
     if (draw < 62) {
       const free = this.#random.below(KEYS);
       if (this.#has(items.name, `[${free}]`)) return { delete: items.name, key: [free] };
@@ -255,6 +263,10 @@ export class PipelineWorld {
     return { id, shelf: this.#random.below(3), price, note: this.#text() };
   }
 
+  #digit(): string {
+    return String(this.#random.below(10));
+  }
+
   #text(): string {
     return `t${this.#random.below(1_000)}`;
   }
@@ -268,8 +280,11 @@ export class PipelineWorld {
   #alter(): void {
     this.#columns += 1;
     const columns = [...items.columns, { name: `more${this.#columns}`, type: "text" as const }];
+    // The stream shows the new shape with the first row that is written in it.
+    const row = this.#item(KEYS + this.#columns);
     this.#tell("alter", () => {
       this.#source.alter({ ...items, columns });
+      this.#source.commit([{ insert: items.name, row }]);
     });
   }
 

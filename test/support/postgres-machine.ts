@@ -2,8 +2,8 @@
  * Where a test's Postgres comes to life: what a host of one must do, and the tools both hosts
  * share. postgres-process.ts runs binaries of this machine, postgres-container.ts a container.
  */
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import pg from "pg";
 
 export type PostgresVersion = 15 | 18;
@@ -106,13 +106,31 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** Below the ports that a system gives to outgoing connections, which could take a free one before its user. */
+const PORTS = { from: 12_000, until: 32_000, tries: 100 } as const;
+const givenPorts = new Set<number>();
+
+/** A port nobody listens at, and which this process was not given before. */
 export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < PORTS.tries; tries++) {
+    const port = randomInt(PORTS.from, PORTS.until);
+    if (givenPorts.has(port) || !(await isFree(port))) continue;
+    givenPorts.add(port);
+    return port;
+  }
+  throw new Error(`${String(PORTS.tries)} ports from ${String(PORTS.from)} were all taken`);
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
+  const isListening = await new Promise<boolean>((resolve) => {
+    server.once("error", () => {
+      resolve(false);
+    });
+    server.listen(port, "127.0.0.1", () => {
+      resolve(true);
+    });
   });
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  if (isListening) await new Promise((resolve) => server.close(resolve));
+  return isListening;
 }

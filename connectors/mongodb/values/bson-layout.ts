@@ -52,12 +52,6 @@ export function malformed(found: string): AppError {
   return new AppError("MONGODB_BSON_MALFORMED", `reading a document: found ${found}`);
 }
 
-/** The same bytes with Node's readers. */
-export function bufferOf(bytes: Uint8Array): Buffer {
-  if (bytes instanceof Buffer) return bytes;
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 export function int32At(bytes: Uint8Array, at: number): number {
   return (
     (bytes[at] ?? 0) |

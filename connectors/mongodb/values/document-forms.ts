@@ -2,8 +2,10 @@
  * The fields of one collection that rules name, read out of raw documents in one pass: what is not wanted is
  * skipped by its length, and reading ends with the last wanted field.
  */
+import { bufferOf } from "../../../src/base/bytes.js";
 import { ABSENT } from "../../../src/model/change.js";
-import { bufferOf, documentEnd, nameEnd, valueEnd } from "./bson-layout.js";
+import { documentEnd, nameEnd, valueEnd } from "./bson-layout.js";
+import { DocumentRow } from "./document-row.js";
 import { FieldNames } from "./field-names.js";
 import type { DocumentForms } from "./forms.js";
 import { formsOfPlainUpdate } from "./plain-update.js";
@@ -14,9 +16,11 @@ import { formOf } from "./value-form.js";
 export function documentForms(fields: readonly string[]): DocumentForms {
   const places = new Map(fields.map((field, place) => [field, place]));
   const names = new FieldNames(fields);
+  const row = new DocumentRow(names);
   return {
     fields,
     document: (bytes, at = 0) => formsOfDocument(bufferOf(bytes), at, names),
+    whole: (bytes, at) => row.of(bytes, at),
     update: (raw, reading, at = 0) => {
       const bytes = bufferOf(raw);
       return formsOfPlainUpdate(bytes, at, names) ?? formsOfUpdate(bytes, at, { places, reading });

@@ -3,7 +3,7 @@
  * what an update made of them. Raw BSON is one whole document: its length first, the closing zero last. It lies
  * where it came, in a change or a reply; `at` is its place there.
  */
-import type { FieldPatch } from "../../../src/model/change.js";
+import type { FieldPatch, WholeRow } from "../../../src/model/change.js";
 
 /** Reads the fields of one collection that rules name; made once per relation. */
 export interface DocumentForms {
@@ -11,6 +11,8 @@ export interface DocumentForms {
   readonly fields: readonly string[];
   /** In the order of `fields`; ABSENT where the document has no such field. */
   document(bytes: Uint8Array, at?: number): string[];
+  /** The same fields, found and not read; undefined where the document lacks one, or is large. Valid until the next call. */
+  whole(bytes: Buffer, at: number): WholeRow | undefined;
   /** What an `updateDescription` says about the fields. */
   update(bytes: Uint8Array, reading: UpdateReading, at?: number): UpdateForms;
 }

@@ -3,7 +3,8 @@
  * numbers of equal value are equal whatever their types, and so are strings and symbols, also inside
  * documents and arrays. What a document holds as its `_id` keeps its type in its form; only this text does not.
  */
-import { bsonType, bufferOf, documentEnd, int32At, malformed } from "./bson-layout.js";
+import { bufferOf } from "../../../src/base/bytes.js";
+import { bsonType, documentEnd, int32At, malformed } from "./bson-layout.js";
 import { DEPTH_MAX, isNamed, nameEnd, valueEnd } from "./bson-layout.js";
 import { decimalAt } from "./decimal128.js";
 import { formOf, textForm } from "./value-form.js";

@@ -6,7 +6,7 @@
  * nobody may enter for now the line waits, up to a deadline of each.
  */
 import type { Clock } from "../../base/clock.js";
-import { turnOfLoop } from "../slots.js";
+import { turnOfLoop } from "../../base/turn.js";
 
 /** The event loop is held no longer by upgrades: what comes to sessions meanwhile waits for some turns. */
 const SLICE_MS = 2;

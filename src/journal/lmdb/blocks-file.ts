@@ -4,6 +4,7 @@
  */
 import { crc32 } from "node:zlib";
 import { AppError } from "../../base/errors.js";
+import { turnOfLoop } from "../../base/turn.js";
 import type { SourcePosition } from "../../model/position.js";
 import type { TableSchema } from "../../model/table.js";
 import { decodeBlock } from "../block-decoder.js";
@@ -18,7 +19,7 @@ import type { HidingMark } from "../hiding.js";
 import type { Carried } from "../journal-desk.js";
 import type { AppendFacts, CopyStatus, LogNumber } from "../journal.js";
 import type { Run } from "../runs.js";
-import { SLICE_ROWS, turnOfLoop } from "../turn.js";
+import { SLICE_ROWS } from "../turn.js";
 import { Environment } from "./environment.js";
 import type { EnvironmentOptions, Row, Table } from "./environment.js";
 import { endOf, numberKey, partKey, pendingKey, readNumber, textKey } from "./row-keys.js";

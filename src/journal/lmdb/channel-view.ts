@@ -6,6 +6,7 @@ import type { KeptDocument } from "../../model/document.js";
 import type { ChannelEntry } from "../../model/entry.js";
 import type { ChannelKind } from "../../model/table.js";
 import { showsRow } from "../block-format.js";
+import { ShownDocument } from "../document-codec.js";
 import type { DocId } from "../document-key.js";
 import type { Hiding } from "../hiding.js";
 import type { LapChannel, LogNumber, ReadRequest } from "../journal.js";
@@ -17,7 +18,7 @@ import { RowKey } from "../row-key.js";
 import type { DerivedFile } from "./derived-file.js";
 import type { Snapshot } from "./environment.js";
 import { indexKey, indexSerial } from "./row-keys.js";
-import { decodeIndexRow, indexRowLog } from "./row-values.js";
+import { decodeIndexRow, indexRowLog, ShownPlace } from "./row-values.js";
 import type { HeadRow } from "./row-values.js";
 
 /** Everything that a read of one moment goes by. */
@@ -30,8 +31,10 @@ export interface View {
   readonly hiding: Hiding;
 }
 
-/** Of the document that is looked at: nothing waits while it is in use. */
+/** Of the row and the document that are looked at: nothing waits while they are in use. */
 const rowKey = new RowKey();
+const place = new ShownPlace();
+const shown = new ShownDocument();
 
 export class ChannelView {
   readonly name: string;
@@ -74,13 +77,14 @@ export class ChannelView {
     }
     const entries: ChannelEntry[] = [];
     let passed = after;
-    for (const seen of this.#walk(after, budget)) {
-      if (seen.entry !== undefined) {
-        if (!budget.takes(seen.entry.body.length)) break;
-        entries.push(seen.entry);
+    this.#walk(after, budget, (at, entry) => {
+      if (entry !== undefined) {
+        if (!budget.takes(entry.body.length)) return false;
+        entries.push(entry);
       }
-      passed = seen.serial;
-    }
+      passed = at;
+      return true;
+    });
     if (!budget.isOver) {
       return { ...told, belowFloor: false, entries, reached: serial, atHead: true };
     }
@@ -110,11 +114,15 @@ export class ChannelView {
     if (direction === "up") yield* own;
   }
 
-  /** Every serial above `after` that has something, with its entry if it is shown. Ends when the time is over. */
-  *#walk(
+  /**
+   * Every serial above `after` that has something, with its entry if it is shown, as long as `see` answers true.
+   * Ends when the time is over. No generator: rows pass here by the ten thousand.
+   */
+  #walk(
     after: number,
     budget: LapBudget,
-  ): Generator<{ readonly serial: number; readonly entry: ChannelEntry | undefined }> {
+    see: (serial: number, entry: ChannelEntry | undefined) => boolean,
+  ): void {
     if (after >= this.serial || budget.isOver) return;
     if (after < this.#base) {
       const range = {
@@ -125,7 +133,7 @@ export class ChannelView {
       for (const { key, value } of file.index.range(range, snapshot)) {
         if (!budget.looks()) return;
         const serial = indexSerial(key);
-        yield { serial, entry: this.#derived(serial, value) };
+        if (!see(serial, this.#derived(serial, value))) return;
       }
     }
     const slice = this.#slice;
@@ -136,33 +144,45 @@ export class ChannelView {
       if (seen === undefined || !budget.looks()) return;
       const { entry, row, document } = seen;
       const isShown = this.kind === "events" || this.#isCurrent(slice, entry, row, document);
-      yield { serial: entry.serial, entry: isShown ? entry : undefined };
+      if (!see(entry.serial, isShown ? entry : undefined)) return;
     }
   }
 
   #derived(serial: number, value: Buffer): ChannelEntry | undefined {
     const { file, snapshot } = this.#view;
-    const row = file.reading(this.#what, () => decodeIndexRow(serial, value));
-    if (row.kind === "entry") {
-      const { entry } = row;
-      if (this.kind === "events") return entry;
-      const key = entry.op === "t" ? undefined : entry.body;
-      return this.#isSuperseded(entry.table, key?.toString()) ? undefined : entry;
-    }
-    rowKey.setId(row.id);
-    const document = file.documentAt(rowKey, snapshot);
-    if (document === undefined) {
+    if (!this.#namesDocument(value)) return this.#derivedEntry(serial, value);
+    const isOverlaid = this.#slice !== undefined;
+    if (!file.showsAt(rowKey, shown, isOverlaid, snapshot)) {
       // Gone in a unit that is being written back; otherwise the tables do not belong together.
       const { overlay, log } = this.#view;
       if (overlay.documentAt(rowKey, log) !== undefined) return undefined;
       const found = `serial ${serial} names a document that is not there`;
       throw file.damaged(`channel ${this.name}`, found);
     }
-    const { table, schema, body } = document;
-    if (this.#slice !== undefined && this.#isSuperseded(table, document.key)) return undefined;
-    if (!this.#showsKey(document)) return undefined;
-    const { log, index } = row.place;
-    return { serial, log, index, op: row.op, table, schema, body };
+    const { table, schema, body } = shown;
+    if (isOverlaid && this.#isSuperseded(table, shown.key)) return undefined;
+    if (!this.#showsKey(shown)) return undefined;
+    const { op, log, index } = place;
+    return { serial, log, index, op, table, schema, body };
+  }
+
+  /** Whether a derived row does; `place` and `rowKey` are then read from it. */
+  #namesDocument(value: Buffer): boolean {
+    try {
+      return place.read(value, rowKey);
+    } catch (error) {
+      throw this.#view.file.readFailure(this.#what, error);
+    }
+  }
+
+  /** Of a derived row that holds its body. */
+  #derivedEntry(serial: number, value: Buffer): ChannelEntry | undefined {
+    const row = this.#view.file.reading(this.#what, () => decodeIndexRow(serial, value));
+    if (row.kind === "document") return undefined;
+    const { entry } = row;
+    if (this.kind === "events") return entry;
+    const key = entry.op === "t" ? undefined : entry.body;
+    return this.#isSuperseded(entry.table, key?.toString()) ? undefined : entry;
   }
 
   /** Whether the overlay has a newer word about a derived row; without a key, about a truncation. */
@@ -193,7 +213,7 @@ export class ChannelView {
   }
 
   /** The same of the document that `rowKey` names; `derived` where its derived state was read already. */
-  #showsKey(derived: KeptDocument | undefined): boolean {
+  #showsKey(derived: Pick<KeptDocument, "ruleVersion"> | undefined): boolean {
     const { file, snapshot, overlay, hiding, log } = this.#view;
     const own = overlay.documentAt(rowKey, log);
     if (own === null) return false;

@@ -1,15 +1,17 @@
 /** The derived file: its tables by name, and typed reads of single rows. Write-back and retention write it. */
 import { AppError } from "../../base/errors.js";
+import { turnOfLoop } from "../../base/turn.js";
 import type { KeptDocument } from "../../model/document.js";
 import { DamagedBytes } from "../byte-io.js";
 import { readDocument } from "../document-codec.js";
+import type { ShownDocument } from "../document-codec.js";
 import { docPrefix } from "../document-key.js";
 import type { DocId } from "../document-key.js";
 import { docRowKey } from "../document-order.js";
 import type { LogNumber } from "../journal.js";
 import { idOfRowKey } from "../row-key.js";
 import type { RowKey } from "../row-key.js";
-import { SLICE_ROWS, turnOfLoop } from "../turn.js";
+import { SLICE_ROWS } from "../turn.js";
 import { Environment } from "./environment.js";
 import type { EnvironmentOptions, Row, RowRange, Snapshot, Table } from "./environment.js";
 import { endOf, feedChannel, keyAfter, readNumber, textKey } from "./row-keys.js";
@@ -23,6 +25,8 @@ export const MetaKey = {
   parked: Buffer.from("parked"),
   /** The commit of the huge unit that is being merged. */
   merging: Buffer.from("merging"),
+  /** Rows of units above W and up to this log number may be in the derived tables: of one batch, to be written again. */
+  writing: Buffer.from("writing"),
 } as const;
 
 export class DerivedFile {
@@ -80,6 +84,18 @@ export class DerivedFile {
     );
   }
 
+  /** Reads what a lap sends of the document, with its key where that is wanted; false where it is not there. */
+  showsAt(key: RowKey, into: ShownDocument, wantsKey: boolean, snapshot?: Snapshot): boolean {
+    const value = this.documents.peek(key.view(), snapshot);
+    if (value === undefined) return false;
+    try {
+      into.read(value, wantsKey);
+    } catch (error) {
+      throw this.readFailure(`document ${JSON.stringify(key.id())}`, error);
+    }
+    return true;
+  }
+
   decoded(id: DocId, value: Buffer): KeptDocument {
     return this.reading(
       () => `document ${JSON.stringify(id)}`,
@@ -135,9 +151,14 @@ export class DerivedFile {
     try {
       return read();
     } catch (error) {
-      if (!(error instanceof DamagedBytes)) throw error;
-      throw this.damaged(typeof what === "string" ? what : what(), error.message, error);
+      throw this.readFailure(what, error);
     }
+  }
+
+  /** The same of a reading that failed, where a function for each row would be too dear. Our own bugs stay what they are. */
+  readFailure(what: string | (() => string), error: unknown): unknown {
+    if (!(error instanceof DamagedBytes)) return error;
+    return this.damaged(typeof what === "string" ? what : what(), error.message, error);
   }
 
   damaged(what: string, found: string, cause?: unknown): AppError {

@@ -9,17 +9,27 @@ import type { Unit } from "../unit.js";
 import type { DerivedFile } from "./derived-file.js";
 import type { DerivedWriter } from "./derived-writer.js";
 
-/** Units are gathered for a moment: rows that change again meanwhile are written once. */
+/**
+ * Few units go soon: a write-back holds the flushes of appends up, a small one the least. Many are gathered: rows
+ * that change again meanwhile are written once, and rows of one page together.
+ */
 const LINGER_MS = 100;
+const FEW_BYTES = 512 * 1024;
+const GATHER_MS = 5_000;
 
-/** What one batch takes, and from which it does not linger. */
-const BATCH_BYTES_MAX = 8 * 1024 * 1024;
+/** How often it looks how many they are. */
+const LOOK_MS = 50;
+
+/** Of a unit in memory beside its block: the tables of its documents and channels. */
+const UNIT_BYTES = 2_048;
 
 export interface DerivedQueueParts {
   readonly writer: DerivedWriter;
   readonly file: DerivedFile;
   readonly overlay: Overlay;
   readonly clock: Clock;
+  /** What one batch takes, and from which it does not linger. */
+  readonly batchBytesMax: number;
 }
 
 export class DerivedQueue {
@@ -48,7 +58,7 @@ export class DerivedQueue {
 
   add(unit: Unit): void {
     this.#units.push(unit);
-    this.#bytes += unit.block.length;
+    this.#bytes += bytesOf(unit);
     if (this.#isDraining) return;
     this.#isDraining = true;
     this.#drain().catch((error: unknown) => {
@@ -91,10 +101,15 @@ export class DerivedQueue {
   /** A huge unit's parts, once all units before it are written back. Readers are told that views are not whole meanwhile. */
   async merge(unit: Unit): Promise<void> {
     const { file, overlay, writer } = this.#parts;
-    await this.flush();
-    await this.turn(() => writer.merge(unit.log));
-    file.environment.fresh();
-    overlay.drop(unit);
+    overlay.beginMerge();
+    try {
+      await this.flush();
+      await this.turn(() => writer.merge(unit.log));
+      file.environment.fresh();
+      overlay.drop(unit);
+    } finally {
+      overlay.endMerge();
+    }
   }
 
   async #drain(): Promise<void> {
@@ -109,17 +124,22 @@ export class DerivedQueue {
   }
 
   async #linger(): Promise<void> {
-    if (this.#bytes >= BATCH_BYTES_MAX) return;
-    await sleep(this.#parts.clock, LINGER_MS, this.#hurry.signal).catch(() => undefined);
+    const { clock, batchBytesMax } = this.#parts;
+    const { signal } = this.#hurry;
+    for (let waited = 0; waited < GATHER_MS; waited += LOOK_MS) {
+      const isFew = waited >= LINGER_MS && this.#bytes < FEW_BYTES;
+      if (signal.aborted || isFew || this.#bytes >= batchBytesMax) return;
+      await sleep(clock, LOOK_MS, signal).catch(() => undefined);
+    }
   }
 
   async #batch(): Promise<void> {
-    const { file, overlay, writer } = this.#parts;
+    const { file, overlay, writer, batchBytesMax } = this.#parts;
     let bytes = 0;
     let count = 0;
-    for (const { block } of this.#units) {
-      if (count > 0 && bytes + block.length > BATCH_BYTES_MAX) break;
-      bytes += block.length;
+    for (const unit of this.#units) {
+      if (count > 0 && bytes + bytesOf(unit) > batchBytesMax) break;
+      bytes += bytesOf(unit);
       count += 1;
     }
     const units = this.#units.slice(0, count);
@@ -150,4 +170,8 @@ export class DerivedQueue {
     this.#waiting = [];
     for (const wake of waiting) wake();
   }
+}
+
+function bytesOf({ block }: Unit): number {
+  return UNIT_BYTES + block.length;
 }

@@ -15,6 +15,7 @@ export interface ThreadFile {
 export interface ThreadFiles {
   readonly blocks: ThreadFile;
   readonly derived: ThreadFile;
+  readonly slicePages: number;
 }
 
 export type ThreadRequest =
@@ -27,6 +28,9 @@ export interface ThreadReply {
   /** What made it fail. */
   readonly failed?: { readonly code: string; readonly message: string };
 }
+
+/** It makes few objects: the default of 48 MB would only hold those that are gone. */
+const maxYoungGenerationSizeMb = 6;
 
 interface Waiting {
   readonly resolve: () => void;
@@ -56,7 +60,9 @@ export class DerivedThread implements DerivedWriter {
 
   /** Resolves once the thread has opened the files. */
   static async start(script: URL, files: ThreadFiles): Promise<DerivedThread> {
-    const thread = new DerivedThread(new Worker(script, { workerData: files }));
+    const resourceLimits = { maxYoungGenerationSizeMb };
+    const worker = new Worker(script, { workerData: files, resourceLimits });
+    const thread = new DerivedThread(worker);
     await thread.#reply();
     return thread;
   }

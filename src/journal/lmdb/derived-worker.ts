@@ -11,7 +11,7 @@ const port = must(parentPort, "the port of a thread");
 const files = workerData as ThreadFiles;
 const blocks = opened(files.blocks, (options) => new BlocksFile(options));
 const derived = opened(files.derived, (options) => new DerivedFile(options));
-const writer = new BlockWriter(blocks, derived);
+const writer = new BlockWriter(blocks, derived, files.slicePages);
 
 let tail: Promise<void> = Promise.resolve();
 port.on("message", (request: ThreadRequest) => {

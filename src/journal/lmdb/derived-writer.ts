@@ -11,7 +11,7 @@ import { numberKey } from "./row-keys.js";
 import { WriteBack } from "./write-back.js";
 
 export interface DerivedWriter {
-  /** The units `from` to `to`, none of them huge, are in the derived file when it resolves: all or none. */
+  /** The units `from` to `to`, none of them huge, are in the derived file when it resolves. */
   units(from: LogNumber, to: LogNumber): Promise<void>;
   /** The parts of the huge unit `log`, whose commit is durable and follows what is in the derived file. */
   merge(log: LogNumber): Promise<void>;
@@ -23,10 +23,10 @@ export class BlockWriter implements DerivedWriter {
   readonly #file: DerivedFile;
   readonly #writeBack: WriteBack;
 
-  constructor(blocks: BlocksFile, file: DerivedFile) {
+  constructor(blocks: BlocksFile, file: DerivedFile, slicePages: number) {
     this.#blocks = blocks;
     this.#file = file;
-    this.#writeBack = new WriteBack(file);
+    this.#writeBack = new WriteBack(file, slicePages);
   }
 
   async units(from: LogNumber, to: LogNumber): Promise<void> {

@@ -1,4 +1,4 @@
-/** Pages of documents in the order of their rows: derived ones, unless the overlay knows better, and its own. */
+/** Pages of documents in the order of their rows. */
 import type { DocumentKey, KeptDocument } from "../../model/document.js";
 import { docIdOf, docKeyOf } from "../document-key.js";
 import type { DocId } from "../document-key.js";
@@ -6,7 +6,6 @@ import { compareDocRows, docRowKey } from "../document-order.js";
 import type { LogNumber, ScannedDocument } from "../journal.js";
 import type { Overlay } from "../overlay.js";
 import type { DerivedFile } from "./derived-file.js";
-import type { Table } from "./environment.js";
 import { endOf, keyAfter, textKey } from "./row-keys.js";
 
 export interface PageRequest {
@@ -14,43 +13,63 @@ export interface PageRequest {
   readonly prefix: string;
   readonly after: DocumentKey | undefined;
   readonly limit: number;
-  /** What a view at this log number sees. */
-  readonly log: LogNumber;
-  /** Only parked documents. */
-  readonly onlyParked: boolean;
 }
 
-/** Everything in one turn of the event loop, so that file and overlay are of one moment. */
+/**
+ * Documents that have a derived row, each as the overlay knows it if it does: there can be a hundred thousand
+ * there, too many to look through for every page.
+ */
 export function documentPage(
   file: DerivedFile,
   overlay: Overlay,
-  request: PageRequest,
+  { prefix, after, limit }: PageRequest,
+): ScannedDocument[] {
+  file.environment.fresh();
+  const start = after === undefined ? textKey(prefix) : keyAfter(docRowKey(docIdOf(after)));
+  const page: ScannedDocument[] = [];
+  for (const row of file.documents.range({ start, end: endOf(textKey(prefix)) })) {
+    const { id, document } = file.documentRow(row);
+    const newer = overlay.document(id, Infinity);
+    if (newer === null) continue;
+    page.push({ key: docKeyOf(id), document: newer ?? document });
+    if (page.length === limit) break;
+  }
+  return page;
+}
+
+/** Parked documents as a view at `log` sees them, in one turn of the event loop: file and overlay are of one moment. */
+export function parkedPage(
+  file: DerivedFile,
+  overlay: Overlay,
+  request: PageRequest & { readonly log: LogNumber },
 ): ScannedDocument[] {
   file.environment.fresh();
   const after = request.after === undefined ? undefined : docIdOf(request.after);
-  const derived = derivedPage(file, overlay, { ...request, after });
-  const own = ownPage(overlay, { ...request, after });
+  const derived = derivedParked(file, overlay, { ...request, after });
+  const own = ownParked(overlay, { ...request, after });
   const page = [...derived, ...own].sort((one, other) => compareDocRows(one.id, other.id));
   return page.slice(0, request.limit).map(({ id, document }) => ({ key: docKeyOf(id), document }));
 }
 
-type Request = Omit<PageRequest, "after"> & { readonly after: DocId | undefined };
+type ParkedRequest = Omit<PageRequest, "after"> & {
+  readonly after: DocId | undefined;
+  readonly log: LogNumber;
+};
 
 interface Found {
   readonly id: DocId;
   readonly document: KeptDocument;
 }
 
-function derivedPage(file: DerivedFile, overlay: Overlay, request: Request): Found[] {
-  const { prefix, after, limit, log, onlyParked } = request;
-  const table: Table = onlyParked ? file.parked : file.documents;
+function derivedParked(file: DerivedFile, overlay: Overlay, request: ParkedRequest): Found[] {
+  const { prefix, after, limit, log } = request;
   const start = after === undefined ? textKey(prefix) : keyAfter(docRowKey(after));
   const range = prefix === "" ? {} : { end: endOf(textKey(prefix)) };
   const found: Found[] = [];
-  for (const { key, value } of table.range({ ...range, ...(start.length > 0 ? { start } : {}) })) {
-    const bytes = onlyParked ? file.documents.get(key) : value;
-    if (bytes === undefined) continue;
-    const row = file.documentRow({ key, value: bytes });
+  for (const { key } of file.parked.range({ ...range, ...(start.length > 0 ? { start } : {}) })) {
+    const value = file.documents.get(key);
+    if (value === undefined) continue;
+    const row = file.documentRow({ key, value });
     if (overlay.document(row.id, log) !== undefined) continue;
     found.push(row);
     if (found.length === limit) break;
@@ -58,14 +77,13 @@ function derivedPage(file: DerivedFile, overlay: Overlay, request: Request): Fou
   return found;
 }
 
-function ownPage(overlay: Overlay, request: Request): Found[] {
-  const { prefix, after, log, onlyParked } = request;
+function ownParked(overlay: Overlay, request: ParkedRequest): Found[] {
+  const { prefix, after, log } = request;
   const found: Found[] = [];
   for (const id of overlay.documentIds()) {
     if (!id.startsWith(prefix)) continue;
     const document = overlay.document(id, log);
-    if (document === undefined || document === null) continue;
-    if (onlyParked && document.parked === undefined) continue;
+    if (document?.parked === undefined) continue;
     if (after === undefined || compareDocRows(id, after) > 0) found.push({ id, document });
   }
   return found;

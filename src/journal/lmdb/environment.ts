@@ -32,6 +32,8 @@ export interface Snapshot {
 
 export interface Table {
   get(key: Buffer, snapshot?: Snapshot): Buffer | undefined;
+  /** The same in memory that the next read of any table writes again; `length` counts, not the memory's own. */
+  peek(key: Buffer, snapshot?: Snapshot): Buffer | undefined;
   /** Lazy; must be read to its end, or left with `break`, before anything is awaited. */
   range(range: RowRange, snapshot?: Snapshot): Iterable<Row>;
   /** The same without the values, which may be large. */
@@ -195,13 +197,20 @@ interface Writes {
   removeSync(key: Buffer): unknown;
 }
 
+/** lmdb's types lack the options. */
+interface ReusedReads {
+  getBinaryFast(key: Buffer, options?: { readonly transaction: Snapshot }): Buffer | undefined;
+}
+
 class LmdbTable implements Table {
   readonly #db: Database<Buffer, Buffer>;
   readonly #path: string;
   readonly #writes: Writes;
+  readonly #reused: ReusedReads;
 
   constructor(db: Database<Buffer, Buffer>, path: string) {
     this.#db = db;
+    this.#reused = db;
     this.#path = path;
     this.#writes = db;
   }
@@ -211,6 +220,16 @@ class LmdbTable implements Table {
       return snapshot === undefined
         ? this.#db.get(key)
         : this.#db.get(key, { transaction: snapshot });
+    } catch (error) {
+      throw readFailure(this.#path, error);
+    }
+  }
+
+  peek(key: Buffer, snapshot?: Snapshot): Buffer | undefined {
+    try {
+      return snapshot === undefined
+        ? this.#reused.getBinaryFast(key)
+        : this.#reused.getBinaryFast(key, { transaction: snapshot });
     } catch (error) {
       throw readFailure(this.#path, error);
     }

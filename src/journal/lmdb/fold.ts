@@ -60,7 +60,7 @@ export interface FoldedChannel {
   readonly entries: ChannelEntry[];
 }
 
-/** Where the units of one batch are folded; the write-back makes them durable together, or none. */
+/** Where the units of one batch are folded; the write-back carries it out. */
 export class Fold {
   readonly documents = new FoldedDocuments();
   /** What the derived state holds of these documents goes first. */

@@ -20,7 +20,7 @@ import { DerivedQueue } from "./derived-queue.js";
 import { DerivedThread } from "./derived-thread.js";
 import { BlockWriter } from "./derived-writer.js";
 import type { DerivedWriter } from "./derived-writer.js";
-import { documentPage } from "./document-pages.js";
+import { parkedPage } from "./document-pages.js";
 import { findFolder, openFolder } from "./journal-folder.js";
 import { LmdbKeep } from "./lmdb-keep.js";
 import { LmdbReader } from "./lmdb-reader.js";
@@ -29,9 +29,6 @@ import { takeWriterLock } from "./writer-lock.js";
 import type { WriterLock } from "./writer-lock.js";
 
 const GIB = 1024 ** 3;
-
-/** Blocks that are brought in together at a start. */
-const RECOVERY_BYTES = 8 * 1024 * 1024;
 
 export interface LmdbJournalOptions {
   readonly folder: string;
@@ -84,7 +81,7 @@ export function readParked(folder: string, mapGib = 64): ParkedDocuments {
   return {
     count: file.number(MetaKey.parked),
     page: async (after, limit) =>
-      documentPage(file, overlay, { prefix: "", after, limit, log: Infinity, onlyParked: true }),
+      parkedPage(file, overlay, { prefix: "", after, limit, log: Infinity }),
     close: () => file.environment.close(),
   };
 }
@@ -106,9 +103,16 @@ async function begin(
   await blocks.environment.takeOver();
   await file.environment.takeOver();
   const overlay = new Overlay();
-  await recover({ blocks, file });
-  const writer = await openWriter({ blocks, file }, options);
-  const queue = new DerivedQueue({ writer, file, overlay, clock });
+  // The next batch is gathered while one is written.
+  const batchBytesMax = Math.ceil(settings.behindBytesMax / 2);
+  const inLine = new BlockWriter(blocks, file, settings.slicePages);
+  await recover({ blocks, file }, inLine, batchBytesMax);
+  const { worker, mapGib = 64 } = options;
+  const writer =
+    worker === undefined
+      ? inLine
+      : await startThread({ blocks, file }, { worker, mapGib, settings });
+  const queue = new DerivedQueue({ writer, file, overlay, clock, batchBytesMax });
   const log = blocks.last();
   const run = newRun(random);
   await blocks.addRun({ run, first: log + 1 });
@@ -120,7 +124,7 @@ async function begin(
   const facts = new WriterFacts(loaded);
   const start = { ...loaded, run, runs: blocks.runs(), log, parked, copying: blocks.copying() };
   const released = new ReleasedState(start, clock, settings.liveBytesMax);
-  const heldBytesMax = settings.behindBytesMax;
+  const heldBytesMax = 2 * settings.behindBytesMax;
   const reader = new LmdbReader({ file, overlay, released, clock, heldBytesMax });
   const retention = new Retention({ blocks, file, queue, settings, clock });
   const life = new AbortController();
@@ -143,32 +147,45 @@ async function begin(
   return Object.assign(desk, { retain: () => retention.enforce() });
 }
 
-async function openWriter(
+interface ThreadOptions {
+  readonly worker: URL;
+  readonly mapGib: number;
+  readonly settings: JournalSettings;
+}
+
+function startThread(
   { blocks, file }: Files,
-  { worker, mapGib = 64 }: Pick<LmdbJournalOptions, "worker" | "mapGib">,
-): Promise<DerivedWriter> {
-  if (worker === undefined) return new BlockWriter(blocks, file);
+  { worker, mapGib, settings }: ThreadOptions,
+): Promise<DerivedThread> {
   const mapBytes = mapGib * GIB;
   const told = ({ path, term }: BlocksFile["environment"]) => ({ path, term, mapBytes });
   return DerivedThread.start(worker, {
     blocks: told(blocks.environment),
     derived: told(file.environment),
+    slicePages: settings.slicePages,
   });
 }
 
 /** The derived file gets the blocks that it lacks; parts of units that were never committed go. */
-async function recover({ blocks, file }: Files): Promise<void> {
+async function recover(
+  { blocks, file }: Files,
+  writer: DerivedWriter,
+  batchBytesMax: number,
+): Promise<void> {
   const watermark = file.watermark();
   const last = blocks.last();
   const trimmed = blocks.trimmed();
-  if (watermark < trimmed || watermark > last) {
-    const found = `it holds log numbers up to ${watermark}, the blocks are those from ${trimmed + 1} to ${last}`;
+  const writing = file.number(MetaKey.writing);
+  const newest = Math.max(watermark, writing);
+  if (watermark < trimmed || newest > last) {
+    const found = `it holds log numbers up to ${newest}, the blocks are those from ${trimmed + 1} to ${last}`;
     const { path } = file.environment;
     throw new AppError("JOURNAL_DAMAGED", `opening ${path}: ${found}`, { context: { path } });
   }
-  const writer = new BlockWriter(blocks, file);
   for (let from = watermark + 1; from <= last;) {
-    const to = blocks.runOf(from, last, RECOVERY_BYTES);
+    // What was cut off is written again as it was: of a larger batch, rows that a later unit takes back are left out,
+    // not removed.
+    const to = from <= writing ? writing : blocks.runOf(from, last, batchBytesMax);
     if (to >= from) await writer.units(from, to);
     else {
       const { parts } = blocks.block(from);

@@ -1,4 +1,5 @@
 /** Keeps a journal in two LMDB files: what is true in the blocks file, what can be made from it in the derived one. */
+import { turnOfLoop } from "../../base/turn.js";
 import type { KeptDocument } from "../../model/document.js";
 import { docIdOf, docPrefix } from "../document-key.js";
 import type { DocId } from "../document-key.js";
@@ -14,7 +15,7 @@ import type { ReleasedState } from "../released-state.js";
 import type { BlocksFile } from "./blocks-file.js";
 import type { DerivedFile } from "./derived-file.js";
 import type { DerivedQueue } from "./derived-queue.js";
-import { documentPage } from "./document-pages.js";
+import { documentPage, parkedPage } from "./document-pages.js";
 import type { LmdbReader } from "./lmdb-reader.js";
 
 export interface LmdbKeepParts {
@@ -65,8 +66,8 @@ export class LmdbKeep implements JournalKeep {
   }
 
   async parkedUnder(prefix: string): Promise<readonly DocId[]> {
-    const request = { prefix, after: undefined, limit: Infinity, log: Infinity, onlyParked: true };
-    const page = documentPage(this.#parts.file, this.#parts.overlay, request);
+    const request = { prefix, after: undefined, limit: Infinity, log: Infinity };
+    const page = parkedPage(this.#parts.file, this.#parts.overlay, request);
     return page.map(({ key }) => docIdOf(key));
   }
 
@@ -112,9 +113,12 @@ export class LmdbKeep implements JournalKeep {
   // ------------------------------------------------------------ the rest
 
   async scan({ rule, relation, after, limit }: ScanRequest): Promise<readonly ScannedDocument[]> {
-    const prefix = docPrefix(rule, relation);
-    const request = { prefix, after, limit, log: Infinity, onlyParked: false };
-    return documentPage(this.#parts.file, this.#parts.overlay, request);
+    const { file, overlay, queue } = this.#parts;
+    // Everything that is to be seen has a derived row then: its pages are read from these alone.
+    if (after === undefined) await queue.flush();
+    // Sessions, sources and the write-back have their turn between pages: there can be millions of documents.
+    else await turnOfLoop();
+    return documentPage(file, overlay, { prefix: docPrefix(rule, relation), after, limit });
   }
 
   async ready(): Promise<void> {

@@ -6,6 +6,7 @@
 import { assert } from "../../base/assert.js";
 import type { Clock } from "../../base/clock.js";
 import { AppError } from "../../base/errors.js";
+import { turnOfLoop } from "../../base/turn.js";
 import type { DocumentKey } from "../../model/document.js";
 import type { ChannelEntry } from "../../model/entry.js";
 import type { Place } from "../../model/place.js";
@@ -28,12 +29,11 @@ import type {
 import { LapBudget } from "../lap-budget.js";
 import type { Overlay } from "../overlay.js";
 import type { ReleasedState } from "../released-state.js";
-import { turnOfLoop } from "../turn.js";
 import { ChannelView } from "./channel-view.js";
 import type { View } from "./channel-view.js";
 import { MetaKey } from "./derived-file.js";
 import type { DerivedFile } from "./derived-file.js";
-import { documentPage } from "./document-pages.js";
+import { parkedPage } from "./document-pages.js";
 import type { Snapshot } from "./environment.js";
 
 /** Bounds of a held view: it keeps the file's old pages and the overlay from being freed. */
@@ -54,7 +54,6 @@ export class LmdbReader implements JournalReader {
   readonly #released: ReleasedState;
   readonly #clock: Clock;
   readonly #heldBytesMax: number;
-  #endHeld: (() => void) | undefined;
 
   constructor(parts: LmdbReaderParts) {
     this.#file = parts.file;
@@ -98,22 +97,20 @@ export class LmdbReader implements JournalReader {
   }
 
   hold(): HeldView | undefined {
-    if (this.#endHeld !== undefined || this.#file.number(MetaKey.merging) > 0) return undefined;
+    if (!this.#overlay.canPin) return undefined;
     const { log } = this.#released;
     const snapshot = this.#file.environment.snapshot();
-    this.#overlay.pin();
     const view: View = { ...this.#view(), snapshot };
     let isOpen = true;
     const release = (): void => {
       if (!isOpen) return;
       isOpen = false;
       cancel();
-      this.#endHeld = undefined;
       snapshot.done();
       this.#overlay.unpin();
     };
     const cancel = this.#clock.after(HELD_MS_MAX, release);
-    this.#endHeld = release;
+    this.#overlay.pin(release);
     return {
       log,
       read: async (requests, bytesMax) =>
@@ -155,13 +152,13 @@ export class LmdbReader implements JournalReader {
 
   async parked(after: DocumentKey | undefined, limit: number): Promise<readonly ScannedDocument[]> {
     const { log } = this.#released;
-    const request = { prefix: "", after, limit, log, onlyParked: true };
-    return documentPage(this.#file, this.#overlay, request);
+    const request = { prefix: "", after, limit, log };
+    return parkedPage(this.#file, this.#overlay, request);
   }
 
   /** Ends a held view: the file is about to be closed. */
   close(): void {
-    this.#endHeld?.();
+    this.#overlay.endPin();
   }
 
   /**

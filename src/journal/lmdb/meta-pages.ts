@@ -9,25 +9,27 @@
  *     24 free db, 72 main db: 48 bytes each; the free db's first u32 is the page size
  *     120 last page u64 · 128 transaction u64 · 136 boot u64
  *
- * The page with the higher transaction counts. mdb.c says that the file may be shorter than its last page
- * if the last pages are free: pages that a transaction took and gave back are never written. These are few;
- * so a file is refused when more than a few pages are missing, and otherwise made as long as it says.
+ * The page with the higher transaction counts. The file may be shorter than its last page where the last pages
+ * are free: mdb.c says so, and pages that a transaction took and gave back are never written; a large one
+ * leaves hundreds of them. So it is damaged only where something leads to a page that is missing.
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from "node:fs";
 import { AppError } from "../../base/errors.js";
+import { isWholeTree, PAGE_HEADER_BYTES, TREE_BYTES } from "./page-walk.js";
 
 const MAGIC = 0xbeefc0de;
 const VERSION = 2;
-const PAGE_HEADER_BYTES = 24;
 const META_BYTES = 144;
 
-const At = { magic: 0, version: 4, pageSize: 24, lastPage: 120, transaction: 128 } as const;
-
-/** More pages than a transaction of ours ever gives back at the end of the file. */
-const FREE_TAIL_PAGES_MAX = 64;
+const At = {
+  ...{ magic: 0, version: 4, pageSize: 24, freeTree: 24, mainTree: 72 },
+  ...{ lastPage: 120, transaction: 128 },
+} as const;
 
 interface Meta {
   readonly pageSize: number;
+  readonly freeTree: Buffer;
+  readonly mainTree: Buffer;
   readonly lastPage: bigint;
   readonly transaction: bigint;
 }
@@ -38,18 +40,26 @@ export function checkMetaPages(path: string, readOnly: boolean): void {
   try {
     const { size } = fstatSync(file);
     if (size === 0) return;
-    const first = readMeta(file, path, 0);
-    const second = readMeta(file, path, first.pageSize);
-    const { lastPage, pageSize } = second.transaction > first.transaction ? second : first;
+    const meta = newestMeta(file, path);
+    const { lastPage, pageSize, freeTree, mainTree, transaction } = meta;
     const needed = Number(lastPage + 1n) * pageSize;
     if (size >= needed) return;
-    if (readOnly || needed - size > FREE_TAIL_PAGES_MAX * pageSize) {
-      throw damaged(path, `it has ${size} bytes and says that it has ${needed}`);
-    }
-    ftruncateSync(file, needed);
+    const pages = { file, size, pageSize };
+    const isWhole = isWholeTree(pages, freeTree, false) && isWholeTree(pages, mainTree, true);
+    if (isWhole && !readOnly) ftruncateSync(file, needed);
+    // Who only reads may look while another writes: then pages were taken again under this walk.
+    const isMoving = readOnly && newestMeta(file, path).transaction !== transaction;
+    if (isWhole || isMoving) return;
+    throw damaged(path, `it has ${size} bytes and says that it has ${needed}`);
   } finally {
     closeSync(file);
   }
+}
+
+function newestMeta(file: number, path: string): Meta {
+  const first = readMeta(file, path, 0);
+  const second = readMeta(file, path, first.pageSize);
+  return second.transaction > first.transaction ? second : first;
 }
 
 function readMeta(file: number, path: string, at: number): Meta {
@@ -73,6 +83,8 @@ function readMeta(file: number, path: string, at: number): Meta {
   }
   return {
     pageSize,
+    freeTree: bytes.subarray(At.freeTree, At.freeTree + TREE_BYTES),
+    mainTree: bytes.subarray(At.mainTree, At.mainTree + TREE_BYTES),
     lastPage: bytes.readBigUInt64LE(At.lastPage),
     transaction: bytes.readBigUInt64LE(At.transaction),
   };

@@ -5,6 +5,7 @@ import { ByteReader, ByteWriter, DamagedBytes } from "../byte-io.js";
 import { feedIdOf } from "../document-key.js";
 import type { DocId, FeedId } from "../document-key.js";
 import type { HeadState } from "../head-state.js";
+import type { RowKey } from "../row-key.js";
 import type { ShownRow } from "./shown-rows.js";
 
 /** A head as it is kept: the writer's part, and what retention did to the channel. */
@@ -71,6 +72,30 @@ export function decodeIndexRow(serial: number, value: Buffer): IndexRow {
   if ((code & NAMES_DOCUMENT) !== 0) return { kind: "document", place, op, id: reader.text() };
   const entry = { ...place, op, table: reader.text(), schema: reader.varint() };
   return { kind: "entry", entry: { ...entry, body: reader.bytes() } };
+}
+
+/** A row that shows a document, read into the same object for one row after the other. */
+export class ShownPlace {
+  op: ChannelEntry["op"] = "i";
+  log = 0;
+  index = 0;
+
+  /** False where the row holds its body instead. Sets `key` to the document's. Throws DamagedBytes. */
+  read(value: Buffer, key: RowKey): boolean {
+    const reader = new ByteReader(value);
+    const code = reader.u8();
+    if ((code & NAMES_DOCUMENT) === 0) return false;
+    const op = ops[code & ~NAMES_DOCUMENT];
+    if (op === undefined) throw new DamagedBytes(`op ${code} of a row of a channel`);
+    this.op = op;
+    this.log = reader.varint();
+    this.index = reader.varint();
+    const size = reader.varint();
+    const from = reader.at;
+    reader.pass(size);
+    key.setIdBytes(value, from, from + size);
+    return true;
+  }
 }
 
 /** The log number of a row, without the rest. */

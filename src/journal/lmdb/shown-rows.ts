@@ -47,7 +47,7 @@ export class ShownRows {
     }
   }
 
-  forEach(see: (serial: number, row: ShownRow) => void): void {
+  *[Symbol.iterator](): Generator<readonly [number, ShownRow]> {
     for (let at = 0; at < this.#serials.length; at += 1) {
       const op = this.#ops[at];
       if (op === undefined) continue;
@@ -56,7 +56,7 @@ export class ShownRows {
         this.#indexes[at],
         this.#documents[at],
       ];
-      see(this.#serials[at] ?? 0, { op, log, index, document });
+      yield [this.#serials[at] ?? 0, { op, log, index, document }];
     }
   }
 }

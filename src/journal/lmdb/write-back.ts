@@ -1,6 +1,7 @@
 /**
- * Brings folded units into the derived tables: truncations first, then documents, channel rows and heads in
- * the order of their keys, and the watermark last, once all of it is durable.
+ * Brings folded units into the derived tables: truncations first, then documents, heads and channel rows in
+ * the order of their keys, and the watermark last, once all of it is durable. That takes several transactions where
+ * it is much. Whoever reads meanwhile finds the units in the overlay; a start after a crash writes them again.
  */
 import type { ChannelEntry } from "../../model/entry.js";
 import { readDocument } from "../document-codec.js";
@@ -35,6 +36,9 @@ const TIME_STEP_MS = 60_000;
 /** Removals of a truncation that are carried out together. */
 const TRUNCATED_ROWS_MAX = 20_000;
 
+/** A larger value has pages of its own. */
+const PAGE_BYTES = 4_096;
+
 const PRESENT = Buffer.from([1]);
 
 /** `whole`: the units are; `part`: one of a huge unit, which leaves counts alone until the unit is whole. */
@@ -46,9 +50,13 @@ type HeadChange = Pick<FoldedChannel, "kind" | "epoch" | "to" | "written" | "del
 
 export class WriteBack {
   readonly #file: DerivedFile;
+  readonly #slicePages: number;
+  /** That the transaction may still change, if no two rows share one. */
+  #pagesLeft = 0;
 
-  constructor(file: DerivedFile) {
+  constructor(file: DerivedFile, slicePages: number) {
     this.#file = file;
+    this.#slicePages = slicePages;
   }
 
   /** What is to be filled and handed to `units` or `part`. */
@@ -57,21 +65,51 @@ export class WriteBack {
     return new Fold((channel) => this.#file.head(channel)?.hasDeletions === true);
   }
 
-  /** The units are in the derived file when it returns, and the watermark says so: both or nothing. */
+  /** The units are in the derived file when it returns, and the watermark says so. */
   units(fold: Fold): void {
     this.#truncate(fold);
-    this.#file.environment.commitNow(() => {
-      this.#rows(fold, "whole");
-      this.#finish(fold, fold.to);
-    });
+    const { meta } = this.#file;
+    const steps = this.#rows(fold, "whole");
+    const end = (isLast: boolean): void => {
+      if (isLast) this.#finish(fold, fold.to);
+      else rowsNow.put(meta, MetaKey.writing, numberKey(fold.to));
+    };
+    while (!this.#slice(steps, this.#slicePages, end));
   }
 
-  /** Of a part of a huge unit. */
+  /** Of a part of a huge unit, in one transaction: no overlay stands before what readers see of it. */
   part(fold: Fold): void {
     this.#truncate(fold);
+    this.#slice(this.#rows(fold, "part"), Infinity);
+  }
+
+  /** One transaction of about `pagesMax` pages, with `end` at its end. True: the last. */
+  #slice(
+    steps: Iterator<undefined>,
+    pagesMax: number,
+    end: (isLast: boolean) => void = () => undefined,
+  ): boolean {
+    let isLast = false;
+    this.#pagesLeft = pagesMax;
     this.#file.environment.commitNow(() => {
-      this.#rows(fold, "part");
+      isLast = steps.next().done === true;
+      end(isLast);
     });
+    return isLast;
+  }
+
+  #isFull(): boolean {
+    return this.#pagesLeft <= 0;
+  }
+
+  #put(table: Table, key: Buffer, value: Uint8Array): void {
+    this.#pagesLeft -= 1 + Math.floor(value.length / PAGE_BYTES);
+    rowsNow.put(table, key, value);
+  }
+
+  #remove(table: Table, key: Buffer): void {
+    this.#pagesLeft -= 1;
+    rowsNow.remove(table, key);
   }
 
   /** The heads of a huge unit whose parts are all there, and the watermark. */
@@ -85,15 +123,15 @@ export class WriteBack {
     });
   }
 
-  /** Everything but the watermark. */
-  #rows(fold: Fold, heads: Wholeness): void {
-    this.#documents(fold);
+  /** Everything but the watermark. A channel's head comes first: that there are deletions must be known before they are there. */
+  *#rows(fold: Fold, heads: Wholeness): Generator<undefined> {
+    yield* this.#documents(fold);
     for (const name of [...fold.channels.keys()].sort()) {
       const channel = fold.channels.get(name);
       if (channel === undefined) continue;
-      if (channel.kind === "events") this.#events(name, channel.entries);
-      else this.#state(name, channel, fold.documents);
       this.#head(name, channel, heads);
+      if (channel.kind === "events") yield* this.#events(name, channel.entries);
+      else yield* this.#state(name, channel, fold.documents);
     }
   }
 
@@ -109,11 +147,11 @@ export class WriteBack {
     const serial = Math.max(to, before?.serial ?? 0);
     const hasDeletions = deletes || before?.hasDeletions === true;
     const row: HeadRow = { kind, epoch, serial, floor, trimmed, hasDeletions, ...told };
-    rowsNow.put(this.#file.heads, textKey(name), encodeHead(row));
+    this.#put(this.#file.heads, textKey(name), encodeHead(row));
     for (const feed of heads === "whole" ? counts.keys() : []) {
       const key = feedKey(feed, name);
-      if (row.feeds.has(feed)) rowsNow.put(this.#file.feeds, key, PRESENT);
-      else rowsNow.remove(this.#file.feeds, key);
+      if (row.feeds.has(feed)) this.#put(this.#file.feeds, key, PRESENT);
+      else this.#remove(this.#file.feeds, key);
     }
   }
 
@@ -131,19 +169,21 @@ export class WriteBack {
     rowsNow.put(meta, MetaKey.parked, numberKey(fold.parked));
     rowsNow.put(meta, MetaKey.watermark, numberKey(to));
     rowsNow.remove(meta, MetaKey.merging);
+    rowsNow.remove(meta, MetaKey.writing);
   }
 
   // ------------------------------------------------------------ documents
 
-  #documents({ documents }: Fold): void {
+  *#documents({ documents }: Fold): Generator<undefined> {
     const { documents: table, parked } = this.#file;
     for (const at of documents.sorted()) {
       const key = documents.key(at);
       const bytes = documents.bytes(at);
-      if (bytes === undefined) rowsNow.remove(table, key);
-      else rowsNow.put(table, key, bytes);
-      if (documents.isParked(at)) rowsNow.put(parked, key, PRESENT);
-      else if (documents.wasParked(at)) rowsNow.remove(parked, key);
+      if (bytes === undefined) this.#remove(table, key);
+      else this.#put(table, key, bytes);
+      if (documents.isParked(at)) this.#put(parked, key, PRESENT);
+      else if (documents.wasParked(at)) this.#remove(parked, key);
+      if (this.#isFull()) yield;
     }
   }
 
@@ -196,38 +236,44 @@ export class WriteBack {
 
   // ------------------------------------------------------------ channels
 
-  #events(name: string, entries: readonly ChannelEntry[]): void {
+  *#events(name: string, entries: readonly ChannelEntry[]): Generator<undefined> {
     for (const entry of entries) {
-      rowsNow.put(this.#file.index, indexKey(name, entry.serial), encodeEntryRow(entry));
+      this.#put(this.#file.index, indexKey(name, entry.serial), encodeEntryRow(entry));
+      if (this.#isFull()) yield;
     }
   }
 
-  #state(name: string, channel: FoldedChannel, documents: FoldedDocuments): void {
+  *#state(name: string, channel: FoldedChannel, documents: FoldedDocuments): Generator<undefined> {
     const { index } = this.#file;
     const key = indexKey(name, 0);
-    for (const serial of channel.gone) rowsNow.remove(index, renumber(key, serial));
-    if (channel.hadDeletions) this.#comeBack(name, channel);
+    for (const serial of channel.gone) {
+      this.#remove(index, renumber(key, serial));
+      if (this.#isFull()) yield;
+    }
+    if (channel.hadDeletions) yield* this.#comeBack(name, channel);
     for (const [table, entry] of channel.truncations) {
       this.#tombstone(name, truncationKey(name, table), entry);
     }
     for (const [row, entry] of channel.deleted) {
       this.#tombstone(name, rowKeyOf(name, row), entry);
+      if (this.#isFull()) yield;
     }
-    channel.shown.forEach((serial, row) => {
-      const value = encodeShownRow(row, documents.id(row.document));
-      rowsNow.put(index, renumber(key, serial), value);
-    });
+    for (const [serial, row] of channel.shown) {
+      this.#put(index, renumber(key, serial), encodeShownRow(row, documents.id(row.document)));
+      if (this.#isFull()) yield;
+    }
   }
 
   /** Rows that were deleted once and are there again: their deletions go. */
-  #comeBack(name: string, channel: FoldedChannel): void {
+  *#comeBack(name: string, channel: FoldedChannel): Generator<undefined> {
     const { index, rows } = this.#file;
     for (const row of channel.entered) {
       const key = rowKeyOf(name, row);
       const deletedAt = rows.get(key);
       if (deletedAt === undefined) continue;
-      rowsNow.remove(rows, key);
-      rowsNow.remove(index, indexKey(name, readNumber(deletedAt)));
+      this.#remove(rows, key);
+      this.#remove(index, indexKey(name, readNumber(deletedAt)));
+      if (this.#isFull()) yield;
     }
   }
 
@@ -237,9 +283,9 @@ export class WriteBack {
     const { serial, log } = entry;
     const known = rows.get(key);
     const old = known === undefined ? 0 : readNumber(known);
-    if (old > 0 && old !== serial) rowsNow.remove(index, indexKey(name, old));
-    rowsNow.put(rows, key, numberKey(serial));
-    rowsNow.put(index, indexKey(name, serial), encodeEntryRow(entry));
-    rowsNow.put(tombstones, tombstoneKey(log, name, serial), PRESENT);
+    if (old > 0 && old !== serial) this.#remove(index, indexKey(name, old));
+    this.#put(rows, key, numberKey(serial));
+    this.#put(index, indexKey(name, serial), encodeEntryRow(entry));
+    this.#put(tombstones, tombstoneKey(log, name, serial), PRESENT);
   }
 }

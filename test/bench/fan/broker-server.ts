@@ -19,9 +19,11 @@ process.once("exit", () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+/** As the program has it. */
+const worker = new URL("../../../src/journal/lmdb/derived-worker.js", import.meta.url);
 const journal = await openLmdbJournal({
   folder: join(folder, "journal"),
-  ...{ clock: systemClock, random: systemRandom, pid: process.pid, mapGib: 8 },
+  ...{ clock: systemClock, random: systemRandom, pid: process.pid, mapGib: 8, worker },
 });
 const columns = [
   { name: "id", type: "int" as const },

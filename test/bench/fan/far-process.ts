@@ -1,6 +1,6 @@
 /**
  * Parts of a bench as processes of their own that answer questions over IPC, so that server and load share nothing
- * but the machine. With BENCH_PROFILE=<folder> each writes a CPU profile there when it ends.
+ * but the machine. With BENCH_PROFILE=<folder> each thread writes a CPU profile there when it ends.
  */
 import { fork, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
@@ -52,11 +52,7 @@ export class FarProcess {
   /** `script`: a file of this folder, without its ending. */
   constructor(script: string) {
     const folder = process.env["BENCH_PROFILE"];
-    const profile = [
-      "--cpu-prof",
-      `--cpu-prof-dir=${folder ?? ""}`,
-      `--cpu-prof-name=${script}-${String(process.hrtime.bigint())}.cpuprofile`,
-    ];
+    const profile = ["--cpu-prof", `--cpu-prof-dir=${folder ?? ""}/${script}`];
     this.#child = fork(fileURLToPath(new URL(`${script}.js`, import.meta.url)), {
       serialization: "advanced",
       execArgv: ["--expose-gc", ...(folder === undefined ? [] : profile)],

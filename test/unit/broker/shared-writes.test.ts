@@ -7,10 +7,12 @@ import type { AddressInfo } from "node:net";
 import * as wsPackage from "ws";
 import { WebSocket } from "ws";
 import { describe, expect, test } from "vitest";
+import { Attachment } from "../../../src/broker/attachment.js";
 import { Deliveries } from "../../../src/broker/deliveries.js";
 import { HubChannel } from "../../../src/broker/hub-channel.js";
 import type { Piece } from "../../../src/broker/hub-channel.js";
 import { RecentRanges } from "../../../src/broker/recent-ranges.js";
+import type { Session } from "../../../src/broker/session.js";
 import type { SessionSocket } from "../../../src/broker/session-socket.js";
 import { frameText } from "../../../src/broker/transports/preframed.js";
 import { WebSocketUpgrades } from "../../../src/broker/transports/websocket.js";
@@ -92,8 +94,15 @@ describe("a channel of the hub", () => {
       body: new TextEncoder().encode(`${n},"${"x".repeat(size)}"`),
     })),
   });
+  /** Nothing is sent: nobody asks for the session. */
+  const join = (to: HubChannel): void => {
+    const request = { id: 1, from: "start", loading: false } as const;
+    to.members.add(new Attachment(undefined as unknown as Session, to, request));
+  };
   const channel = (name: string, id: number, ...ranges: LiveChannel[]): HubChannel => {
     const made = new HubChannel(name, id);
+    join(made);
+    join(made);
     for (const [at, range] of ranges.entries()) made.take(8 + at, range, ["1:t"]);
     return made;
   };
@@ -120,6 +129,17 @@ describe("a channel of the hub", () => {
     expect(both).toMatchObject({ entries: 3 });
     expect(read(both.messages)).toHaveLength(3);
     expect(read(deliveries.of([pieceOf(a, 4)], 10).messages)).toMatchObject([{}, { at: 10 }]);
+  });
+
+  test("keeps nothing of what is made for a member that is alone", () => {
+    const deliveries = new Deliveries();
+    const alone = new HubChannel("a", 1);
+    join(alone);
+    alone.take(8, live(4, 2), ["1:t"]);
+    expect(pieceOf(alone, 4)).not.toBe(pieceOf(alone, 4));
+    const [a, b] = [pieceOf(alone, 4), pieceOf(channel("b", 2, live(0, 1)), 0)];
+    expect(deliveries.of([a, b], 9)).not.toBe(deliveries.of([a, b], 9));
+    expect(deliveries.of([a, b], 9)).toEqual(deliveries.of([a, b], 9));
   });
 
   test("does not copy large frames for a set of channels, but shares them behind one commit", () => {

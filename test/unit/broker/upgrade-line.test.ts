@@ -1,7 +1,7 @@
 /** Who comes in which turn of the event loop, who waits for room and for how long: the line itself, on virtual time. */
 import { expect, test } from "vitest";
 import { UpgradeLine } from "../../../src/broker/transports/upgrade-line.js";
-import { turnOfLoop } from "../../../src/broker/slots.js";
+import { turnOfLoop } from "../../../src/base/turn.js";
 import { VirtualClock } from "../../support/virtual-clock.js";
 
 function lineOf(): {

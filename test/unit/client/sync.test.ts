@@ -537,6 +537,8 @@ describe("a store that fails", () => {
     gone.push(sync.detach(["b"]));
     go();
     await Promise.all(gone);
+    // What waited is in the store too: one that left too early would be back.
+    await settled();
     expect((await store.open()).map(({ channel }) => channel)).toEqual(["c"]);
   });
 

@@ -1,29 +1,8 @@
 /** The look for vanished rows after a copy goes on beside the stream, however long it takes. */
 import { afterEach, expect, it } from "vitest";
-import { createScriptedConnector } from "../../../connectors/scripted/connector.js";
 import { ScriptedSource } from "../../../connectors/scripted/scripted-source.js";
-import { systemClock, systemRandom } from "../../../src/base/clock.js";
-import { silentLog } from "../../../src/base/log.js";
-import { Secret } from "../../../src/base/secret.js";
 import { openMemoryJournal } from "../../../src/journal/memory/memory-journal.js";
-import { silentPipelineMetrics } from "../../../src/pipeline/metrics.js";
-import { Pipeline } from "../../../src/pipeline/pipeline.js";
-import { compileRules } from "../../../src/rules/compile.js";
-import { ruleDefinition } from "../../../src/rules/definition.js";
-
-const items = {
-  name: "public.items",
-  columns: [
-    { name: "id", type: "int" as const },
-    { name: "note", type: "text" as const },
-  ],
-  key: ["id"],
-  lazy: ["note"],
-};
-
-const { rules } = compileRules([
-  ruleDefinition.parse({ name: "items", source: "shop", from: items.name, channel: "all" }),
-]);
+import { items, startScriptedPipeline } from "../../support/scripted-pipeline.js";
 
 const stops: (() => Promise<void>)[] = [];
 
@@ -47,27 +26,11 @@ async function gated(source: ScriptedSource) {
       return scan(request);
     },
   });
-  const connector = createScriptedConnector(new Map([["shop", source]]));
-  const options = new Secret<unknown>({ tables: [], rows: {}, script: [] });
-  const pipeline = new Pipeline({
-    ...{ journal, rules, log: silentLog, clock: systemClock, random: systemRandom },
-    ...{ sources: [{ name: "shop", connector, options }], metrics: silentPipelineMetrics },
-  });
-  await pipeline.begin();
-  const life = new AbortController();
-  const ended = pipeline.run(life.signal);
+  const { rows, copying, stop } = await startScriptedPipeline(source, journal);
   stops.push(async () => {
     open();
-    life.abort(new Error("stopped"));
-    await ended;
-    await journal.close();
+    await stop();
   });
-  const rows = async (): Promise<string[]> => {
-    const lap = await journal.reader.read([{ channel: "all", after: 0 }], 10_000);
-    const entries = lap.channels[0]?.entries ?? [];
-    return entries.map(({ op, body }) => `${op} ${Buffer.from(body).toString()}`);
-  };
-  const copying = () => journal.reader.copying.length;
   return { scans: () => scans, open, rows, copying };
 }
 

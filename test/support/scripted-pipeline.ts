@@ -1,0 +1,66 @@
+/** The pipeline over one scripted table, in a memory journal: for tests of what happens while it is copied. */
+import { createScriptedConnector } from "../../connectors/scripted/connector.js";
+import type { ScriptedSource } from "../../connectors/scripted/scripted-source.js";
+import { systemClock, systemRandom } from "../../src/base/clock.js";
+import { silentLog } from "../../src/base/log.js";
+import { Secret } from "../../src/base/secret.js";
+import type { JournalWriter } from "../../src/journal/journal.js";
+import { openMemoryJournal } from "../../src/journal/memory/memory-journal.js";
+import { silentPipelineMetrics } from "../../src/pipeline/metrics.js";
+import { Pipeline } from "../../src/pipeline/pipeline.js";
+import { compileRules } from "../../src/rules/compile.js";
+import { ruleDefinition } from "../../src/rules/definition.js";
+
+export const items = {
+  name: "public.items",
+  columns: [
+    { name: "id", type: "int" as const },
+    { name: "note", type: "text" as const },
+  ],
+  key: ["id"],
+  lazy: ["note"],
+};
+
+const { rules } = compileRules([
+  ruleDefinition.parse({ name: "items", source: "shop", from: items.name, channel: "all" }),
+]);
+
+export interface ScriptedPipeline {
+  /** What the channel holds, one line an entry. */
+  readonly rows: () => Promise<string[]>;
+  /** Rules whose content is not complete. */
+  readonly copying: () => number;
+  /** Up to where the source was taken. */
+  readonly position: () => string | undefined;
+  readonly stop: () => Promise<void>;
+}
+
+export async function startScriptedPipeline(
+  source: ScriptedSource,
+  journal: JournalWriter = openMemoryJournal(),
+): Promise<ScriptedPipeline> {
+  const connector = createScriptedConnector(new Map([["shop", source]]));
+  const options = new Secret<unknown>({ tables: [], rows: {}, script: [] });
+  const pipeline = new Pipeline({
+    ...{ journal, rules, log: silentLog, clock: systemClock, random: systemRandom },
+    ...{ sources: [{ name: "shop", connector, options }], metrics: silentPipelineMetrics },
+  });
+  await pipeline.begin();
+  const life = new AbortController();
+  const ended = pipeline.run(life.signal);
+  const { reader } = journal;
+  return {
+    rows: async () => {
+      const lap = await reader.read([{ channel: "all", after: 0 }], 10_000);
+      const entries = lap.channels[0]?.entries ?? [];
+      return entries.map(({ op, body }) => `${op} ${Buffer.from(body).toString()}`);
+    },
+    copying: () => reader.copying.length,
+    position: () => reader.notice.sources.get("shop")?.position,
+    stop: async () => {
+      life.abort(new Error("stopped"));
+      await ended;
+      await journal.close();
+    },
+  };
+}

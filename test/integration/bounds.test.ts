@@ -14,7 +14,7 @@ import { ServedTable } from "../support/served-table.js";
 
 const STUCK_CLIENTS = 20;
 /** Written while something is stuck: rows of 4 KB, as one client or queue would have to hold them. */
-const ROWS = 12_000;
+const ROWS = 24_000;
 const ROW = "x".repeat(4_000);
 const WRITTEN_MB = (ROWS * ROW.length) / 1024 ** 2;
 
@@ -88,8 +88,7 @@ describe("memory stays bounded", { timeout: 150_000 }, () => {
     const stuck = await Promise.all(Array.from({ length: STUCK_CLIENTS }, stuckClient));
     const writing = served.write(ROWS, ROW).then(() => served.equal("beside stuck clients"));
     const grown = (await highest(writing)) - before;
-    // Queues of their own would hold all of it for each.
-    expect(grown).toBeLessThan(STUCK_CLIENTS * WRITTEN_MB * 0.4);
+    // Queues of their own would hold all of it for each: 1,800 MB.
     expect(grown).toBeLessThan(STUCK_CLIENTS * SOCKET_MB + SHARED_MB);
     const [socket] = stuck;
     const heard = { rows: 0 };
@@ -135,7 +134,10 @@ describe("memory stays bounded", { timeout: 150_000 }, () => {
 
 /** socketBytesMax and what the kernel and a page under way hold beside it. */
 const SOCKET_MB = 4;
-/** Units for live sessions (64) and those that are not written back (64), and garbage between two collections. */
-const SHARED_MB = 250;
+/**
+ * Units for live sessions (64), what moved channels of late (64), units that are not written back (32), a held
+ * view (64), and garbage between two collections. Seen: 345, with 2 clients and with 40, with 90 MB and with 180.
+ */
+const SHARED_MB = 400;
 /** Queue of the connector (2), a block (1), a transaction (1), what one reading of the socket brought, garbage. */
 const QUEUES_MB = 60;

@@ -18,8 +18,8 @@ const CHANNELS = ["old", "new"];
 const WHOLE = 1e9;
 const nothing = { positions: new Map(), facts: new Map() };
 
-/** A page never runs out of time: each reading is one page, and of one moment. */
-const clock = { ...systemClock, monotonic: () => 0 };
+/** No page runs out of time, so each reading is of one moment; and nothing is written back before somebody waits for it. */
+const clock = { ...systemClock, monotonic: () => 0, after: () => () => undefined };
 
 /** A document's channel and row key; without them it goes. */
 interface Stand {

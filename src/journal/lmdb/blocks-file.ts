@@ -92,17 +92,18 @@ export class BlocksFile {
     return bytes;
   }
 
-  /**
-   * The last of the blocks from `from` on that are no commits of huge units and have `bytesMax` together, or the
-   * first alone; `from - 1` where that is such a commit.
-   */
+  /** Whether the block is the commit of a huge unit. */
+  isHuge(log: LogNumber): boolean {
+    return isCommit(this.bytes(log));
+  }
+
+  /** The last of the blocks from `from` on that are no commits of huge units, as it is none, and have `bytesMax` together. */
   runOf(from: LogNumber, last: LogNumber, bytesMax: number): LogNumber {
     let bytes = 0;
     for (let log = from; log <= last; log += 1) {
       const block = this.bytes(log);
       bytes += block.length;
-      const isOver = bytes > bytesMax && log > from;
-      if (isOver || block[HeaderAt.kind] === BlockKind.commit) return log - 1;
+      if (log > from && (bytes > bytesMax || isCommit(block))) return log - 1;
     }
     return last;
   }
@@ -286,6 +287,10 @@ export class BlocksFile {
     const detail = cause === undefined ? {} : { cause };
     return new AppError("JOURNAL_DAMAGED", `reading ${what} in ${path}: ${found}`, detail);
   }
+}
+
+function isCommit(block: Buffer): boolean {
+  return block[HeaderAt.kind] === BlockKind.commit;
 }
 
 /** Behind its checksum, as blocks have one: a position with a flipped bit would be another position. */

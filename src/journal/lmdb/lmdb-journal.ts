@@ -66,7 +66,7 @@ export async function openLmdbJournal(options: LmdbJournalOptions): Promise<Lmdb
   }
 }
 
-/** Parked documents of a journal that another process may be writing: as old as its last write-back. */
+/** Parked documents of a journal that another process may be writing: as old as its write-back, which may be under way. */
 export interface ParkedDocuments {
   readonly count: number;
   page(after: DocumentKey | undefined, limit: number): Promise<readonly ScannedDocument[]>;

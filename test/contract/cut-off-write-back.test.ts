@@ -17,6 +17,7 @@ import {
   crashSteps,
   draftStep,
   follow,
+  rowBodyOf,
   STATE_CHANNELS,
   stockColumns,
 } from "../crash/journal-units.js";
@@ -165,7 +166,7 @@ async function compare(reader: JournalReader, rows: CrashRows): Promise<void> {
       else if (op === "d") seen.delete(text);
       else seen.set(text.split(",")[0] ?? "", text);
     }
-    const told = due.map(([id, { value }]) => `${String(id)},"${value}"`);
+    const told = due.map(([id, row]) => rowBodyOf(id, row));
     expect([...seen.values()].sort(), channel).toEqual(told.sort());
   }
 }

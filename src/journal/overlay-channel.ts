@@ -89,13 +89,12 @@ export class OverlayChannel {
     const truncated = new Map<string, number>();
     for (let at = 0; at < count; at++) {
       const seen = entries[at];
-      if (seen === undefined) break;
-      if (seen.entry.op === "t") truncated.set(seen.entry.table, seen.entry.serial);
-      else newest.set(seen.row, seen.entry.serial);
+      if (seen !== undefined) note(seen, newest, truncated);
     }
     const to = entries[count - 1]?.entry.serial ?? from;
     return { from, to, entries, count, newest, truncated };
   }
+
   #readAll(): void {
     if (this.#unread.length === 0) return;
     for (const unit of this.#unread) this.#read(unit);
@@ -106,10 +105,19 @@ export class OverlayChannel {
     const { entries, keys, documents } = unit.contents();
     for (const [at, entry] of entries.entries()) {
       const row = this.kind === "state" ? rowOf(entry.table, keys[at] ?? "") : "";
-      this.#entries.push({ entry, row, document: documents[at] });
-      if (this.kind === "events") continue;
-      if (entry.op === "t") this.#truncated.set(entry.table, entry.serial);
-      else this.#newest.set(row, entry.serial);
+      const seen = { entry, row, document: documents[at] };
+      this.#entries.push(seen);
+      if (this.kind === "state") note(seen, this.#newest, this.#truncated);
     }
   }
+}
+
+/** The newest word about its row, or about its table. */
+function note(
+  { entry, row }: OverlayEntry,
+  newest: Map<string, number>,
+  truncated: Map<string, number>,
+): void {
+  if (entry.op === "t") truncated.set(entry.table, entry.serial);
+  else newest.set(row, entry.serial);
 }

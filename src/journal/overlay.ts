@@ -3,8 +3,9 @@
  * first, released or not; readers see what is released. A unit enters at its append, is shown at its
  * release, and leaves when the derived state holds it and no held view needs it.
  *
- * While a unit is being written back, the derived state holds some of its rows already. Nobody sees them:
- * a channel's derived rows count only up to where its overlay begins, and a document here hides its row.
+ * While a unit is being written back, the derived state holds some of its rows already. Nobody sees them: a
+ * channel's derived rows count only up to where its overlay begins, and a document is what it is here. So a derived
+ * row that shows it is shown on where it stands there still, and nowhere else.
  */
 import { assert } from "../base/assert.js";
 import type { KeptDocument } from "../model/document.js";

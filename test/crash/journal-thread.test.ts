@@ -18,6 +18,8 @@ import {
   draftStep,
   follow,
   isHuge,
+  rowBodyOf,
+  rowKeyOf,
   STATE_CHANNELS,
   stockColumns,
 } from "./journal-units.js";
@@ -202,8 +204,8 @@ function apply(rows: Map<string, string>, op: string, text: string): void {
 
 function channelsOf(rows: CrashRows): ReadonlyMap<string, Rows> {
   const channels = new Map(STATE_CHANNELS.map((channel) => [channel, new Map<string, string>()]));
-  for (const [id, { channel, value }] of rows) {
-    channels.get(channel)?.set(String(id), `${String(id)},"${value}"`);
+  for (const [id, row] of rows) {
+    channels.get(row.channel)?.set(rowKeyOf(id, row.channel), rowBodyOf(id, row));
   }
   return channels;
 }

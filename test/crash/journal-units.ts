@@ -14,13 +14,26 @@ export const STATE_CHANNELS = ["a", "b", "c"];
 export const EVENTS_CHANNEL = "happened";
 
 export const stockColumns = [
-  { name: "id", type: "int" as const },
+  { name: "key", type: "text" as const },
   { name: "value", type: "text" as const },
 ];
 export const happenedColumns = [{ name: "unit", type: "int" as const }];
 
-const KEYS = 150;
+const IDS = 150;
 const STEPS = 40;
+
+/** The key of a document's row: of every other one it changes with the channel. */
+export function rowKeyOf(id: number, channel: string): string {
+  return id % 2 === 0 ? `"${id}"` : `"${id}${channel}"`;
+}
+
+/** What a client holds of a document. */
+export function rowBodyOf(
+  id: number,
+  { channel, value }: { channel: string; value: string },
+): string {
+  return `${rowKeyOf(id, channel)},"${value}"`;
+}
 
 /** Whether the unit comes in parts, as a huge transaction does. */
 export function isHuge(unit: number): boolean {
@@ -32,7 +45,7 @@ export function crashSteps(unit: number): readonly CrashStep[] {
   const steps: CrashStep[] = [];
   if (unit % 13 === 0) steps.push({ do: "truncate" });
   for (let at = 0; at < STEPS; at += 1) {
-    const id = random.below(KEYS);
+    const id = random.below(IDS);
     const channel = STATE_CHANNELS[random.below(STATE_CHANNELS.length)] ?? "a";
     if (random.next() < 0.3) steps.push({ do: "remove", id });
     else steps.push({ do: "put", id, channel, value: `unit ${unit}, step ${at}` });
@@ -55,25 +68,27 @@ export async function draftStep(draft: BlockDraft, step: CrashStep, schema: numb
   }
   const document = { rule: "stock", relation: "stock", identity: `[${step.id}]` };
   await draft.prepare([document]);
-  const before = draft.document(document)?.targets.map(({ channel }) => channel) ?? [];
+  const old = draft.document(document);
+  const before = old?.targets.map(({ channel }) => channel) ?? [];
   const to = step.do === "put" ? step.channel : undefined;
   const shared = { kind: "state", table: "stock", schema } as const;
-  const key = Buffer.from(String(step.id));
+  const oldKey = Buffer.from(old?.key ?? "");
   const entries: DraftEntry[] = before
     .filter((channel) => channel !== to)
-    .map((channel) => ({ ...shared, channel, op: "d", body: key }));
+    .map((channel) => ({ ...shared, channel, op: "d", body: oldKey }));
   if (step.do === "remove") {
     if (before.length > 0) draft.put({ document, state: null, entries });
     return;
   }
-  const body = Buffer.from(`${step.id},"${step.value}"`);
-  const { channel } = step;
+  const { id, channel } = step;
+  const key = rowKeyOf(id, channel);
+  const body = Buffer.from(rowBodyOf(id, step));
   entries.push({ ...shared, channel, op: before.includes(channel) ? "u" : "i", body });
   draft.put({
     document,
     entries,
     state: {
-      ...{ body, key: String(step.id), table: "stock", schema, hidden: "", pending: "" },
+      ...{ body, key, table: "stock", schema, hidden: "", pending: "" },
       ...{ channels: [channel], leaf: "", copy: 1, ruleVersion: 1, parked: undefined },
     },
   });

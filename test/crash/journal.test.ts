@@ -16,7 +16,14 @@ import type { JournalReader, JournalWriter } from "../../src/journal/journal.js"
 import { type KillPoint, killPointText, MOMENTS } from "../support/kill-point.js";
 import { SeededRandom } from "../support/seeded-random.js";
 import { crashSettings, crashTime, EVENTS_KEPT, positionOf } from "./journal-settings.js";
-import { crashSteps, EVENTS_CHANNEL, follow, STATE_CHANNELS } from "./journal-units.js";
+import {
+  crashSteps,
+  EVENTS_CHANNEL,
+  follow,
+  rowBodyOf,
+  rowKeyOf,
+  STATE_CHANNELS,
+} from "./journal-units.js";
 import type { CrashRows } from "./journal-units.js";
 
 /** Named steps, and how often one may be passed before it kills. */
@@ -194,9 +201,9 @@ async function compare(
     const channels = document.targets.map(({ channel }) => channel);
     return [document.key, channels.join(), Buffer.from(document.body).toString()].join(" ");
   });
-  const due = [...truth.rows].map(
-    ([id, { value, channel }]) => `${id} ${channel} ${id},"${value}"`,
-  );
+  const due = [...truth.rows].map(([id, row]) => {
+    return `${rowKeyOf(id, row.channel)} ${row.channel} ${rowBodyOf(id, row)}`;
+  });
   expect(kept.sort(), `${what}: documents`).toEqual(due.sort());
 }
 
@@ -216,7 +223,7 @@ async function followOn(
   for (const channel of STATE_CHANNELS) {
     const due = new Map<string, string>();
     for (const [id, row] of rows) {
-      if (row.channel === channel) due.set(String(id), `${id},"${row.value}"`);
+      if (row.channel === channel) due.set(rowKeyOf(id, channel), rowBodyOf(id, row));
     }
     const nothing = { serial: 0, rows: new Map<string, string>() };
     const whole = await readState(reader, channel, nothing);

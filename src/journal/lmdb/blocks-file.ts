@@ -3,14 +3,12 @@
  * The derived file can be made again from it as long as the blocks above the watermark are here.
  */
 import { crc32 } from "node:zlib";
-import { AppError } from "../../base/errors.js";
 import { turnOfLoop } from "../../base/turn.js";
 import type { SourcePosition } from "../../model/position.js";
 import type { TableSchema } from "../../model/table.js";
 import { decodeBlock } from "../block-decoder.js";
 import { BlockKind, HeaderAt } from "../block-format.js";
 import type { DecodedBlock } from "../block-decoder.js";
-import { DamagedBytes } from "../byte-io.js";
 import { documentAt, NO_DOCUMENT } from "../block-encoder.js";
 import { readDocument } from "../document-codec.js";
 import type { TakenBlock } from "../draft.js";
@@ -20,8 +18,8 @@ import type { Carried } from "../journal-desk.js";
 import type { AppendFacts, CopyStatus, LogNumber } from "../journal.js";
 import type { Run } from "../runs.js";
 import { SLICE_ROWS } from "../turn.js";
-import { Environment } from "./environment.js";
 import type { EnvironmentOptions, Row, Table } from "./environment.js";
+import { JournalFile } from "./journal-file.js";
 import { endOf, numberKey, partKey, pendingKey, readNumber, textKey } from "./row-keys.js";
 
 const META_TRIMMED = Buffer.from("trimmed");
@@ -33,8 +31,7 @@ const SUM_BYTES = 4;
 /** The value of a document that a huge unit removed. */
 const GONE = Buffer.from([0]);
 
-export class BlocksFile {
-  readonly environment: Environment;
+export class BlocksFile extends JournalFile {
   readonly #meta: Table;
   readonly #blocks: Table;
   readonly #positions: Table;
@@ -46,7 +43,7 @@ export class BlocksFile {
   readonly #pending: Table;
 
   constructor(options: EnvironmentOptions) {
-    this.environment = new Environment(options);
+    super(options);
     this.#meta = this.environment.table("meta");
     this.#blocks = this.environment.table("blocks");
     this.#positions = this.environment.table("positions");
@@ -92,17 +89,18 @@ export class BlocksFile {
     return bytes;
   }
 
-  /**
-   * The last of the blocks from `from` on that are no commits of huge units and have `bytesMax` together, or the
-   * first alone; `from - 1` where that is such a commit.
-   */
+  /** Whether the block is the commit of a huge unit. */
+  isHuge(log: LogNumber): boolean {
+    return isCommit(this.bytes(log));
+  }
+
+  /** The last of the blocks from `from` on that are no commits of huge units, as it is none, and have `bytesMax` together. */
   runOf(from: LogNumber, last: LogNumber, bytesMax: number): LogNumber {
     let bytes = 0;
     for (let log = from; log <= last; log += 1) {
       const block = this.bytes(log);
       bytes += block.length;
-      const isOver = bytes > bytesMax && log > from;
-      if (isOver || block[HeaderAt.kind] === BlockKind.commit) return log - 1;
+      if (log > from && (bytes > bytesMax || isCommit(block))) return log - 1;
     }
     return last;
   }
@@ -269,23 +267,10 @@ export class BlocksFile {
       });
     }
   }
+}
 
-  // ------------------------------------------------------------ damage
-
-  reading<T>(what: string, read: () => T): T {
-    try {
-      return read();
-    } catch (error) {
-      if (!(error instanceof DamagedBytes)) throw error;
-      throw this.damaged(what, error.message, error);
-    }
-  }
-
-  damaged(what: string, found: string, cause?: unknown): AppError {
-    const { path } = this.environment;
-    const detail = cause === undefined ? {} : { cause };
-    return new AppError("JOURNAL_DAMAGED", `reading ${what} in ${path}: ${found}`, detail);
-  }
+function isCommit(block: Buffer): boolean {
+  return block[HeaderAt.kind] === BlockKind.commit;
 }
 
 /** Behind its checksum, as blocks have one: a position with a flipped bit would be another position. */

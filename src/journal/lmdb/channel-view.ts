@@ -31,6 +31,9 @@ export interface View {
   readonly hiding: Hiding;
 }
 
+/** What is sent of a document, and by what it may be left out. */
+type Shown = Pick<KeptDocument, "table" | "schema" | "key" | "body" | "ruleVersion">;
+
 /** Of the row and the document that are looked at: nothing waits while they are in use. */
 const rowKey = new RowKey();
 const place = new ShownPlace();
@@ -149,21 +152,25 @@ export class ChannelView {
   }
 
   #derived(serial: number, value: Buffer): ChannelEntry | undefined {
-    const { file, snapshot } = this.#view;
     if (!this.#namesDocument(value)) return this.#derivedEntry(serial, value);
-    const isOverlaid = this.#slice !== undefined;
-    if (!file.showsAt(rowKey, shown, isOverlaid, snapshot)) {
-      // Gone in a unit that is being written back; otherwise the tables do not belong together.
-      const { overlay, log } = this.#view;
-      if (overlay.documentAt(rowKey, log) !== undefined) return undefined;
-      const found = `serial ${serial} names a document that is not there`;
-      throw file.damaged(`channel ${this.name}`, found);
-    }
-    const { table, schema, body } = shown;
-    if (isOverlaid && this.#isSuperseded(table, shown.key)) return undefined;
-    if (!this.#showsKey(shown)) return undefined;
+    const document = this.#documentAt(serial);
+    if (document === undefined || this.#hides(document)) return undefined;
+    const { table, schema, key, body } = document;
+    if (this.#isSuperseded(table, key)) return undefined;
     const { op, log, index } = place;
     return { serial, log, index, op, table, schema, body };
+  }
+
+  /**
+   * The document that `rowKey` and a derived row name; undefined where it does not stand there any more. While its
+   * newer state is written back, file and row may be of two moments: then the overlay alone says where it stands.
+   */
+  #documentAt(serial: number): Shown | undefined {
+    const { file, snapshot, overlay, log } = this.#view;
+    const own = overlay.documentAt(rowKey, log);
+    if (own !== undefined) return this.#standsAt(own, serial) ? own : undefined;
+    if (file.showsAt(rowKey, shown, this.#slice !== undefined, snapshot)) return shown;
+    throw file.damaged(this.#what, `serial ${serial} names a document that is not there`);
   }
 
   /** Whether a derived row does; `place` and `rowKey` are then read from it. */
@@ -203,23 +210,27 @@ export class ChannelView {
     const emptiedAt = slice.truncated.get(table) ?? 0;
     if (op === "t") return emptiedAt === serial;
     if (serial < emptiedAt || slice.newest.get(row) !== serial) return false;
-    return !showsRow(op) || (document !== undefined && this.#isShown(document));
+    return !showsRow(op) || (document !== undefined && this.#isShown(document, serial));
   }
 
-  /** Whether the document is still there, and not hidden. */
-  #isShown(id: DocId): boolean {
+  /** Whether a document of the overlay still stands there, and is not hidden. */
+  #isShown(id: DocId, serial: number): boolean {
     rowKey.setId(id);
-    return this.#showsKey(undefined);
+    const { overlay, log } = this.#view;
+    const own = overlay.documentAt(rowKey, log) ?? null;
+    return this.#standsAt(own, serial) && !this.#hides(own);
   }
 
-  /** The same of the document that `rowKey` names; `derived` where its derived state was read already. */
-  #showsKey(derived: Pick<KeptDocument, "ruleVersion"> | undefined): boolean {
-    const { file, snapshot, overlay, hiding, log } = this.#view;
-    const own = overlay.documentAt(rowKey, log);
-    if (own === null) return false;
-    if (hiding.isEmpty) return true;
-    const document = own ?? derived ?? file.documentAt(rowKey, snapshot);
-    return document !== undefined && !hiding.hides(rowKey.id(), document);
+  /** Whether this serial of the channel is the document's newest here; null: it is gone. */
+  #standsAt(document: KeptDocument | null, serial: number): document is KeptDocument {
+    if (document === null) return false;
+    return document.targets.some((to) => to.channel === this.name && to.serial === serial);
+  }
+
+  /** Of the document that `rowKey` names. */
+  #hides(document: Shown): boolean {
+    const { hiding } = this.#view;
+    return !hiding.isEmpty && hiding.hides(rowKey.id(), document);
   }
 
   #ownEntries(from: number, to: number): ChannelEntry[] {

@@ -1,8 +1,6 @@
 /** The derived file: its tables by name, and typed reads of single rows. Write-back and retention write it. */
-import { AppError } from "../../base/errors.js";
 import { turnOfLoop } from "../../base/turn.js";
 import type { KeptDocument } from "../../model/document.js";
-import { DamagedBytes } from "../byte-io.js";
 import { readDocument } from "../document-codec.js";
 import type { ShownDocument } from "../document-codec.js";
 import { docPrefix } from "../document-key.js";
@@ -12,8 +10,8 @@ import type { LogNumber } from "../journal.js";
 import { idOfRowKey } from "../row-key.js";
 import type { RowKey } from "../row-key.js";
 import { SLICE_ROWS } from "../turn.js";
-import { Environment } from "./environment.js";
 import type { EnvironmentOptions, Row, RowRange, Snapshot, Table } from "./environment.js";
+import { JournalFile } from "./journal-file.js";
 import { endOf, feedChannel, keyAfter, readNumber, textKey } from "./row-keys.js";
 import { decodeHead } from "./row-values.js";
 import type { HeadRow } from "./row-values.js";
@@ -29,8 +27,7 @@ export const MetaKey = {
   writing: Buffer.from("writing"),
 } as const;
 
-export class DerivedFile {
-  readonly environment: Environment;
+export class DerivedFile extends JournalFile {
   readonly meta: Table;
   readonly documents: Table;
   readonly index: Table;
@@ -42,7 +39,7 @@ export class DerivedFile {
   readonly times: Table;
 
   constructor(options: EnvironmentOptions) {
-    this.environment = new Environment(options);
+    super(options);
     this.meta = this.environment.table("meta");
     this.documents = this.environment.table("documents");
     this.index = this.environment.table("index");
@@ -144,26 +141,5 @@ export class DerivedFile {
       if (last === undefined || count < SLICE_ROWS) return;
       range = { ...range, start: keyAfter(last) };
     }
-  }
-
-  /** Names what was read when its bytes are not what was written. */
-  reading<T>(what: string | (() => string), read: () => T): T {
-    try {
-      return read();
-    } catch (error) {
-      throw this.readFailure(what, error);
-    }
-  }
-
-  /** The same of a reading that failed, where a function for each row would be too dear. Our own bugs stay what they are. */
-  readFailure(what: string | (() => string), error: unknown): unknown {
-    if (!(error instanceof DamagedBytes)) return error;
-    return this.damaged(typeof what === "string" ? what : what(), error.message, error);
-  }
-
-  damaged(what: string, found: string, cause?: unknown): AppError {
-    const detail = cause === undefined ? {} : { cause };
-    const message = `reading ${what} in ${this.environment.path}: ${found}`;
-    return new AppError("JOURNAL_DAMAGED", message, detail);
   }
 }

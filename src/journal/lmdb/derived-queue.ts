@@ -59,7 +59,7 @@ export class DerivedQueue {
   add(unit: Unit): void {
     this.#units.push(unit);
     this.#bytes += bytesOf(unit);
-    if (this.#isDraining) return;
+    if (this.#isDraining || this.#failed !== undefined) return;
     this.#isDraining = true;
     this.#drain().catch((error: unknown) => {
       this.fail(error);
@@ -88,12 +88,20 @@ export class DerivedQueue {
     }
   }
 
-  /** Alone with the derived file. */
+  /**
+   * Alone with the derived file. After a failure nothing has a turn any more: what was cut off then is finished by
+   * the next start, which looks how far it got.
+   */
   turn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#tail.then(work);
+    const done = this.#tail.then(() => {
+      this.assertSound();
+      return work();
+    });
     this.#tail = done.then(
       () => undefined,
-      () => undefined,
+      (error: unknown) => {
+        this.fail(error);
+      },
     );
     return done;
   }
@@ -145,12 +153,7 @@ export class DerivedQueue {
     const units = this.#units.slice(0, count);
     const [first, last] = [units[0], units.at(-1)];
     if (first === undefined || last === undefined) return;
-    try {
-      await writer.units(first.log, last.log);
-    } catch (error) {
-      this.fail(error);
-      throw error;
-    }
+    await writer.units(first.log, last.log);
     this.#units = this.#units.slice(count);
     this.#bytes -= bytes;
     // What leaves the overlay must be found in the file in this very turn.

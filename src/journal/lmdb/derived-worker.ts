@@ -6,6 +6,7 @@ import { BlocksFile } from "./blocks-file.js";
 import { DerivedFile } from "./derived-file.js";
 import type { ThreadFile, ThreadFiles, ThreadReply, ThreadRequest } from "./derived-thread.js";
 import { BlockWriter } from "./derived-writer.js";
+import type { JournalFile } from "./journal-file.js";
 
 const port = must(parentPort, "the port of a thread");
 const files = workerData as ThreadFiles;
@@ -45,7 +46,7 @@ function reply(told: ThreadReply): void {
   port.postMessage(told);
 }
 
-function opened<T extends BlocksFile | DerivedFile>(
+function opened<T extends JournalFile>(
   { path, mapBytes, term }: ThreadFile,
   open: (options: { path: string; mapBytes: number }) => T,
 ): T {

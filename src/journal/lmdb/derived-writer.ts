@@ -11,7 +11,10 @@ import { numberKey } from "./row-keys.js";
 import { WriteBack } from "./write-back.js";
 
 export interface DerivedWriter {
-  /** The units `from` to `to`, none of them huge, are in the derived file when it resolves. */
+  /**
+   * The units `from` to `to`, none of them huge, are in the derived file when it resolves. `from` follows what is there;
+   * of a batch that was cut off all units are there too, also those behind `to`.
+   */
   units(from: LogNumber, to: LogNumber): Promise<void>;
   /** The parts of the huge unit `log`, whose commit is durable and follows what is in the derived file. */
   merge(log: LogNumber): Promise<void>;
@@ -30,14 +33,12 @@ export class BlockWriter implements DerivedWriter {
   }
 
   async units(from: LogNumber, to: LogNumber): Promise<void> {
-    this.#blocks.environment.fresh();
-    const fold = this.#writeBack.fold();
-    for (let log = from; log <= to; log += 1) {
-      const bytes = this.#blocks.bytes(log);
-      const told = this.#blocks.reading(`block ${log}`, () => fold.block(bytes));
-      if (told !== log) throw this.#blocks.damaged(`block ${log}`, `it says that it is ${told}`);
-    }
-    this.#writeBack.units(fold);
+    this.#file.environment.fresh();
+    const cutOff = this.#file.number(MetaKey.writing);
+    // What was cut off is written again as it was: a larger batch leaves out rows that a later unit takes back, and
+    // would not remove what was written of them; a smaller one would say nothing of what was written behind it.
+    if (cutOff >= from) this.#batch(from, cutOff);
+    if (cutOff < to) this.#batch(Math.max(from, cutOff + 1), to);
   }
 
   async merge(log: LogNumber): Promise<void> {
@@ -62,5 +63,16 @@ export class BlockWriter implements DerivedWriter {
 
   async close(): Promise<void> {
     // The files are their owner's.
+  }
+
+  #batch(from: LogNumber, to: LogNumber): void {
+    this.#blocks.environment.fresh();
+    const fold = this.#writeBack.fold();
+    for (let log = from; log <= to; log += 1) {
+      const bytes = this.#blocks.bytes(log);
+      const told = this.#blocks.reading(`block ${log}`, () => fold.block(bytes));
+      if (told !== log) throw this.#blocks.damaged(`block ${log}`, `it says that it is ${told}`);
+    }
+    this.#writeBack.units(fold);
   }
 }

@@ -66,7 +66,7 @@ export async function openLmdbJournal(options: LmdbJournalOptions): Promise<Lmdb
   }
 }
 
-/** Parked documents of a journal that another process may be writing: as old as its last write-back. */
+/** Parked documents of a journal that another process may be writing: as old as its write-back, which may be under way. */
 export interface ParkedDocuments {
   readonly count: number;
   page(after: DocumentKey | undefined, limit: number): Promise<readonly ScannedDocument[]>;
@@ -182,17 +182,13 @@ async function recover(
     const { path } = file.environment;
     throw new AppError("JOURNAL_DAMAGED", `opening ${path}: ${found}`, { context: { path } });
   }
-  for (let from = watermark + 1; from <= last;) {
-    // What was cut off is written again as it was: of a larger batch, rows that a later unit takes back are left out,
-    // not removed.
-    const to = from <= writing ? writing : blocks.runOf(from, last, batchBytesMax);
-    if (to >= from) await writer.units(from, to);
-    else {
+  for (let from = watermark + 1; from <= last; from = file.watermark() + 1) {
+    if (blocks.isHuge(from)) {
       const { parts } = blocks.block(from);
       await writer.merge(from);
       if (parts !== undefined) await blocks.discardUnit(parts.id);
-    }
-    from = Math.max(from, to) + 1;
+    } else await writer.units(from, blocks.runOf(from, last, batchBytesMax));
+    file.environment.fresh();
   }
   for (const unit of blocks.units()) await blocks.discardUnit(unit);
 }

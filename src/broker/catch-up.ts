@@ -10,6 +10,7 @@
  * still, then the session is closed with its places kept.
  */
 import { AppError, errorText, InvariantError } from "../base/errors.js";
+import { HELD_BYTES_MAX, HELD_MS_MAX } from "../journal/journal.js";
 import type { HeldView, Lap, LapChannel, LogNumber } from "../journal/journal.js";
 import type { Attachment } from "./attachment.js";
 import { decideNew, restartAll } from "./attach.js";
@@ -29,11 +30,7 @@ const LAPS_MAX = 8;
 /** Passes until a session gives up waiting for the one view that may be held. */
 const LAPS_WITHOUT_VIEW_MAX = 24;
 
-/** How long and for how many bytes a view is held: it pins the journal's pages. */
-const HELD_MS_MAX = 5_000;
-const HELD_BYTES_MAX = 64 * 1024 * 1024;
-
-/** Views that ended before they had served, by huge units that the journal merged. */
+/** Views that ended before they had served, by huge units that the journal merged, or by all that came meanwhile. */
 const ENDED_VIEWS_MAX = 16;
 
 /** Between two looks at a journal that still merges a huge unit. */
@@ -176,7 +173,7 @@ class CatchUp {
     this.#passes = 0;
     this.#endedViews += 1;
     if (this.#endedViews <= ENDED_VIEWS_MAX) return !isOver(this.#session.phase);
-    return this.#giveUp("huge transactions come faster than it reads");
+    return this.#giveUp("changes, or huge transactions, come faster than it reads");
   }
 
   #send(asked: Asked, { contents, log }: ReadLap): Sent {

@@ -13,8 +13,8 @@ import type { ChannelKind } from "../model/table.js";
 import { BlockEncoder, NO_DOCUMENT } from "./block-encoder.js";
 import type { EncodedEntry, LeftPlace } from "./block-encoder.js";
 import { PackedDocument } from "./document-codec.js";
-import { docIdOf, docPrefix, feedIdOf, feedTable } from "./document-key.js";
-import type { DocId, FeedId } from "./document-key.js";
+import { docPrefix, feedIdOf, feedTable } from "./document-key.js";
+import type { FeedId } from "./document-key.js";
 import { DocumentPlaces } from "./document-places.js";
 import type { DraftBase } from "./draft-base.js";
 import { DraftHead } from "./draft-head.js";
@@ -47,8 +47,8 @@ export class Draft implements BlockDraft {
   readonly #log: () => number;
   readonly #heads = new Map<string, DraftHead>();
   readonly #truncated = new Set<string>();
-  /** Documents that the unit parked (true) or un-parked. */
-  readonly #parked = new Map<DocId, boolean>();
+  /** By prefix: how many more documents are parked than before the unit, or than after its last truncation. */
+  readonly #parked = new Map<string, number>();
   #encoder: BlockEncoder;
   /** In what is written. */
   #documents = new DocumentPlaces();
@@ -131,14 +131,15 @@ export class Draft implements BlockDraft {
     this.#count(key, old, state === null ? undefined : { table: state.table, targets });
     const from = this.#write(change, wanted, { old, targets });
     const [was, is] = [old?.parked !== undefined, state?.parked !== undefined];
-    if (was || is) this.#park(docIdOf(key), was, is);
+    if (was !== is) this.#park(docPrefix(key.rule, key.relation), is ? 1 : -1);
     this.#documents.set(this.#rowKey, from);
   }
 
   async truncate(rule: string, relation: string, table: string, schema: number): Promise<void> {
     const prefix = docPrefix(rule, relation);
     const fed = await this.#fed(rule, relation);
-    const parked = await this.#base.parkedUnder(prefix);
+    // Those from before the unit go once.
+    const parked = this.#truncated.has(prefix) ? 0 : await this.#base.parkedUnder(prefix);
     await this.#spilled?.forget(prefix);
     const entries: EncodedEntry[] = [];
     for (const head of fed) {
@@ -153,10 +154,8 @@ export class Draft implements BlockDraft {
     }
     this.#documents.forget(Buffer.from(prefix, "utf8"));
     this.#seenKey = undefined;
-    for (const id of parked) if (!this.#parked.has(id)) this.#park(id, true, false);
-    for (const [id, isParked] of this.#parked) {
-      if (isParked && id.startsWith(prefix)) this.#park(id, true, false);
-    }
+    this.#parkedDelta -= parked + (this.#parked.get(prefix) ?? 0);
+    this.#parked.delete(prefix);
     this.#truncated.add(prefix);
     this.#encoder.truncation(rule, relation, entries);
     this.#isChanged = true;
@@ -189,8 +188,8 @@ export class Draft implements BlockDraft {
     const documents = this.#documents;
     this.#documents = new DocumentPlaces();
     this.#seenKey = undefined;
-    this.#encoder = new BlockEncoder("part", this.#index);
     if (this.#spilled !== undefined) {
+      this.#encoder = new BlockEncoder("part", this.#index);
       for (const head of this.#heads.values()) head.begin = head.serial;
     }
     return { block, documents };
@@ -243,9 +242,9 @@ export class Draft implements BlockDraft {
     return this.#feed;
   }
 
-  #park(id: DocId, was: boolean, is: boolean): void {
-    this.#parked.set(id, is);
-    this.#parkedDelta += Number(is) - Number(was);
+  #park(prefix: string, delta: number): void {
+    this.#parked.set(prefix, (this.#parked.get(prefix) ?? 0) + delta);
+    this.#parkedDelta += delta;
   }
 
   // ------------------------------------------------------------ channels

@@ -46,7 +46,7 @@ export function finishBlock(draft: Draft, facts: UnitFacts): FinishedUnit {
       heads.set(name, after);
       channels.set(name, {
         ...{ kind, epoch, from, to, written, counts },
-        contents: () => contents.of(name),
+        contents: contentsOf(contents, name),
       });
       if (counts.size > 0 || kind === "events") encoder.counts(head, written, counts);
     }
@@ -95,6 +95,11 @@ export function finishParts(
   const block = encoder.finish(log, at);
   const nothing = { documents: new DocumentPlaces(), truncated: new Set<string>() };
   return { unit: { log, at, channels, ...nothing, parked, hiding, block }, heads };
+}
+
+/** Outside of `finishBlock`, so that it holds no draft: a unit lives far longer. */
+function contentsOf(contents: LazyContents, channel: string): UnitChannel["contents"] {
+  return () => contents.of(channel);
 }
 
 /** Between a truncation in a part and the commit, other sources go on: none may have begun to feed the table. */

@@ -1,4 +1,5 @@
 /** What an operator may choose about a journal, with the values that hold unless they do. */
+import { HELD_BYTES_MAX } from "./journal.js";
 
 export interface JournalSettings {
   /** Blocks that are covered by the derived state are kept so long, or up to so many bytes. */
@@ -16,6 +17,8 @@ export interface JournalSettings {
   readonly liveBytesMax: number;
   /** Appended units that may wait for their write-back before `ready` waits: half of them are written back together. */
   readonly behindBytesMax: number;
+  /** What may be kept in memory for a held view: units that are written back. */
+  readonly heldBytesMax: number;
   /**
    * Pages that one transaction of a write-back may change, if no two of its rows share one. LMDB holds them in memory,
    * and needs as many free ones besides until the transaction after the next.
@@ -36,5 +39,6 @@ export const defaultJournalSettings: JournalSettings = {
   retentionEveryMs: MINUTE_MS,
   liveBytesMax: 64 * 1024 ** 2,
   behindBytesMax: 32 * 1024 ** 2,
+  heldBytesMax: HELD_BYTES_MAX,
   slicePages: 2_048,
 };

@@ -149,6 +149,10 @@ export interface ScannedDocument {
 
 // ---------------------------------------------------------------- reading
 
+/** A held view keeps the derived state's old pages, and units that are written back, from being freed: so long, so many bytes. */
+export const HELD_MS_MAX = 5_000;
+export const HELD_BYTES_MAX = 64 * 1024 * 1024;
+
 export interface JournalReader {
   /** What is released now. */
   readonly notice: Notice;
@@ -167,8 +171,9 @@ export interface JournalReader {
    */
   read(requests: readonly ReadRequest[], bytesMax: number): Promise<Lap>;
   /**
-   * A view that stands still over many laps: ≤ 5 s, ≤ 64 MiB, one at a time; undefined while another is held, or a huge
-   * unit is merged. Its reads throw JOURNAL_VIEW_ENDED once it has ended, as the merge of a huge unit makes it: read laps.
+   * A view that stands still over many laps, within HELD_MS_MAX and HELD_BYTES_MAX, one at a time; undefined while another is
+   * held, or a huge unit is merged. Its reads throw JOURNAL_VIEW_ENDED once it has ended, as the merge of a huge unit makes
+   * it: read laps.
    */
   hold(): HeldView | undefined;
   /** A page of an `events` channel's retained entries. */

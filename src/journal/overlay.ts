@@ -16,7 +16,16 @@ import type { LogNumber } from "./journal.js";
 import { OverlayChannel } from "./overlay-channel.js";
 import type { ChannelSlice } from "./overlay-channel.js";
 import { RowKey } from "./row-key.js";
+import { memoryOf } from "./unit.js";
 import type { Unit } from "./unit.js";
+
+/** Of a view that stands still. */
+export interface Pin {
+  /** Must end the view, and unpin, at once. */
+  readonly end: () => void;
+  /** What may be kept for it that the derived state holds already. */
+  readonly bytesMax: number;
+}
 
 export class Overlay {
   readonly #documents = new DocumentVersions();
@@ -27,20 +36,14 @@ export class Overlay {
   readonly #channels = new Map<string, OverlayChannel>();
   /** Units whose drop waits for the held view. */
   #waiting: Unit[] = [];
-  /** Ends the held view. */
-  #endPin: (() => void) | undefined;
+  /** What they take in memory. */
+  #waitingBytes = 0;
+  #pin: Pin | undefined;
   #isMerging = false;
-  #bytes = 0;
-
-  /** Of the units that are here. */
-  get bytes(): number {
-    return this.#bytes;
-  }
 
   /** The writer sees the unit from now on. A huge unit brings its heads only. */
   install(unit: Unit, heads: ReadonlyMap<string, HeadState>): void {
     const { log } = unit;
-    this.#bytes += unit.block.length;
     for (const [channel, head] of heads) this.#heads.set(channel, { log, head });
     for (const prefix of unit.truncated) {
       const logs = this.#truncations.get(prefix) ?? [];
@@ -65,30 +68,37 @@ export class Overlay {
 
   /** The derived state holds the unit, and all before it, durably. */
   drop(unit: Unit): void {
-    if (this.#endPin === undefined) this.#drop(unit);
-    else this.#waiting.push(unit);
+    if (this.#pin === undefined) {
+      this.#drop(unit);
+      return;
+    }
+    this.#waiting.push(unit);
+    this.#waitingBytes += memoryOf(unit);
+    // Here, not where the view is read: nobody may ever read it (I9).
+    if (this.#waitingBytes > this.#pin.bytesMax) this.endPin();
   }
 
   get canPin(): boolean {
-    return this.#endPin === undefined && !this.#isMerging;
+    return this.#pin === undefined && !this.#isMerging;
   }
 
-  /** Keeps what is here until `unpin`, for a view that stands still; `end` must end it, and unpin, at once. */
-  pin(end: () => void): void {
+  /** Keeps what is here until `unpin`, for a view that stands still. */
+  pin(pin: Pin): void {
     assert(this.canPin, "the overlay can be pinned");
-    this.#endPin = end;
+    this.#pin = pin;
   }
 
   /** Ends the view that stands still, if there is one. */
   endPin(): void {
-    this.#endPin?.();
-    assert(this.#endPin === undefined, "a view that is ended unpins the overlay");
+    this.#pin?.end();
+    assert(this.#pin === undefined, "a view that is ended unpins the overlay");
   }
 
   unpin(): void {
-    this.#endPin = undefined;
+    this.#pin = undefined;
     for (const unit of this.#waiting) this.#drop(unit);
     this.#waiting = [];
+    this.#waitingBytes = 0;
   }
 
   /**
@@ -118,6 +128,11 @@ export class Overlay {
     return truncatedAt > 0 ? null : undefined;
   }
 
+  /** Whether what the derived state holds under the prefix, that of one relation, is gone. */
+  empties(prefix: string): boolean {
+    return this.#truncations.has(prefix);
+  }
+
   /** The head as of the last append. */
   head(channel: string): HeadState | undefined {
     return this.#heads.get(channel)?.head;
@@ -143,7 +158,6 @@ export class Overlay {
 
   #drop(unit: Unit): void {
     const { log } = unit;
-    this.#bytes -= unit.block.length;
     for (const [name, { to }] of unit.channels) {
       if (this.#heads.get(name)?.log === log) this.#heads.delete(name);
       const channel = this.#channels.get(name);

@@ -47,4 +47,15 @@ export interface ChannelContents {
   readonly documents: readonly (DocId | undefined)[];
 }
 
+/** What a unit takes beside its block: itself, and for each entry its tables and what was read from the block. Measured. */
+const UNIT_BYTES = 4_096;
+const ENTRY_BYTES = 1_024;
+
+/** What the unit takes in memory once somebody has read all its entries. */
+export function memoryOf({ block, channels }: Unit): number {
+  let entries = 0;
+  for (const { from, to } of channels.values()) entries += to - from;
+  return UNIT_BYTES + block.length + ENTRY_BYTES * entries;
+}
+
 export const NO_CONTENTS: ChannelContents = { entries: [], keys: [], documents: [] };

@@ -34,6 +34,9 @@ export function journalContract(name: string, create: () => JournalSubject): voi
     const put = (draft: BlockDraft, id: number, value: string, channels = ["a"], op: Op = "i") =>
       putRow(draft, { id, value, channels, op, schema });
 
+    const park = (draft: BlockDraft, id: number, isParked: boolean, relation = "t") =>
+      putRow(draft, { id, value: "p", channels: [], op: "u", schema, relation, isParked });
+
     const block = async (...rows: [number, string, string[]?, Op?][]): Promise<number> => {
       const draft = journal.block();
       for (const [id, value, channels, op] of rows) await put(draft, id, value, channels, op);
@@ -149,6 +152,39 @@ export function journalContract(name: string, create: () => JournalSubject): voi
       expect(await entries(journal, "a")).toEqual(["3t", "4i9,new"]);
     });
 
+    it.each(["block", "parts"])(
+      "counts who is parked while a table is emptied: %s",
+      async (kind) => {
+        const first = journal.block();
+        for (const id of [1, 2, 3, 4]) await park(first, id, true);
+        await park(first, 9, true, "other");
+        await journal.append(first, nothing);
+        expect(journal.reader.parkedCount).toBe(5);
+        const parts = kind === "parts" ? journal.parts("shop") : undefined;
+        const draft = parts ?? journal.block();
+        await park(draft, 2, false);
+        await park(draft, 3, true);
+        await park(draft, 5, true);
+        await parts?.flush();
+        await park(draft, 5, false);
+        await park(draft, 6, true);
+        await draft.truncate("rule", "t", "t", schema);
+        await park(draft, 1, true);
+        await park(draft, 7, true);
+        await parts?.flush();
+        await park(draft, 1, false);
+        await draft.truncate("rule", "t", "t", schema);
+        await park(draft, 2, true);
+        if (parts === undefined) await journal.append(draft, nothing);
+        else await parts.commit(nothing);
+        const found = await journal.reader.parked(undefined, 100);
+        expect(found.map(({ key }) => key.relation + key.identity)).toEqual(["other[9]", "t[2]"]);
+        expect(journal.reader.parkedCount).toBe(2);
+        await again();
+        expect(journal.reader.parkedCount).toBe(2);
+      },
+    );
+
     it("pages over documents in the order of their keys", async () => {
       await block(...Array.from({ length: 7 }, (_, id): [number, string] => [id, "x"]));
       const first = await journal.scan({ rule: "rule", limit: 3 });
@@ -243,11 +279,16 @@ interface PutRow {
   readonly op: Op;
   readonly schema: number;
   readonly ruleVersion?: number;
+  readonly relation?: string;
+  readonly isParked?: boolean;
 }
 
+const PARKED = { code: "C", message: "m", position: "05", at: 0 };
+
 export async function putRow(draft: BlockDraft, row: PutRow): Promise<void> {
-  const { id, value, channels, op, schema, ruleVersion = 1 } = row;
-  const document = { rule: "rule", relation: "t", identity: `[${id}]` };
+  const { id, value, channels, op, schema, ruleVersion = 1, relation = "t" } = row;
+  const document = { rule: "rule", relation, identity: `[${id}]` };
+  const parked = row.isParked === true ? PARKED : undefined;
   await draft.prepare([document]);
   const body = Buffer.from(`${id},${value}`);
   const before = draft.document(document)?.targets.map(({ channel }) => channel) ?? [];
@@ -256,7 +297,7 @@ export async function putRow(draft: BlockDraft, row: PutRow): Promise<void> {
     document,
     state: {
       ...{ body, key: String(id), table: "t", schema, hidden: "", pending: "", channels: shown },
-      ...{ leaf: "", copy: 1, ruleVersion, parked: undefined },
+      ...{ leaf: "", copy: 1, ruleVersion, parked },
     },
     entries: channels.map((channel) => ({ channel, kind: "state", op, table: "t", schema, body })),
   });

@@ -1,7 +1,8 @@
 /** Both journals keep the contract; the one on disk refuses folders that are not its own. */
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import fs, { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock, systemRandom } from "../../src/base/clock.js";
 import { openLmdbJournal, readParked } from "../../src/journal/lmdb/lmdb-journal.js";
@@ -89,6 +90,42 @@ describe("a journal's folder", () => {
     writeFileSync(join(folder, "journal.json.new"), '{"chan');
     await (await open(folder)).close();
     await (await open(folder)).close();
+  });
+
+  it("has its name and format on the disk before anything is kept there", async () => {
+    const steps: string[] = [];
+    const names = new Map<number, string>();
+    const was = { open: fs.openSync, sync: fs.fsyncSync, rename: fs.renameSync };
+    fs.openSync = (path, ...how) => {
+      const file = was.open(path, ...how);
+      names.set(file, relative(folder, String(path)));
+      return file;
+    };
+    fs.fsyncSync = (file) => {
+      const name = names.get(file) ?? "another";
+      const text =
+        name === "" ? fs.readdirSync(folder).join() : fs.readFileSync(join(folder, name));
+      steps.push(`${name} is on the disk: ${String(text).trim()}`);
+      was.sync(file);
+    };
+    fs.renameSync = (from, to) => {
+      steps.push(`${relative(folder, String(from))} becomes ${relative(folder, String(to))}`);
+      was.rename(from, to);
+    };
+    syncBuiltinESMExports();
+    try {
+      await (await open(folder)).close();
+    } finally {
+      Object.assign(fs, { openSync: was.open, fsyncSync: was.sync, renameSync: was.rename });
+      syncBuiltinESMExports();
+    }
+    expect(steps.slice(0, 3)).toEqual([
+      'journal.json.new is on the disk: {"changecast":"journal","format":1}',
+      "journal.json.new becomes journal.json",
+      " is on the disk: journal.json",
+    ]);
+    expect(steps[3]).toContain("blocks.mdb");
+    expect(steps[3]).toContain("derived.mdb");
   });
 
   it("is refused when a newer version wrote it", async () => {

@@ -5,7 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { open } from "lmdb";
-import type { Database, RootDatabase } from "lmdb";
+import type { Database, RangeOptions, RootDatabase } from "lmdb";
 import { AppError, errorText } from "../../base/errors.js";
 import { checkMetaPages } from "./meta-pages.js";
 
@@ -37,7 +37,7 @@ export interface Table {
   /** Lazy; must be read to its end, or left with `break`, before anything is awaited. */
   range(range: RowRange, snapshot?: Snapshot): Iterable<Row>;
   /** The same without the values, which may be large. */
-  keys(range: RowRange): Buffer[];
+  keys(range: RowRange, snapshot?: Snapshot): Buffer[];
   /** What it takes in the file, in whole pages. */
   bytes(): number;
   /** Inside `commit` only. */
@@ -237,15 +237,13 @@ class LmdbTable implements Table {
 
   range(range: RowRange, snapshot?: Snapshot): Iterable<Row> {
     const path = this.#path;
-    const rows = this.#db.getRange(
-      snapshot === undefined ? range : { ...range, transaction: snapshot },
-    );
+    const rows = this.#db.getRange(at(range, snapshot));
     return { [Symbol.iterator]: () => readingRows(path, rows) };
   }
 
-  keys(range: RowRange): Buffer[] {
+  keys(range: RowRange, snapshot?: Snapshot): Buffer[] {
     try {
-      return [...this.#db.getKeys(range)];
+      return [...this.#db.getKeys(at(range, snapshot))];
     } catch (error) {
       throw readFailure(this.#path, error);
     }
@@ -272,6 +270,10 @@ class LmdbTable implements Table {
   removeNow(key: Buffer): void {
     this.#writes.removeSync(key);
   }
+}
+
+function at(range: RowRange, snapshot: Snapshot | undefined): RangeOptions {
+  return snapshot === undefined ? range : { ...range, transaction: snapshot };
 }
 
 /** The rows, with a failure named as what it is. No generator: rows pass here by the million. */

@@ -3,13 +3,17 @@
  * was made from it. A folder with anything else in it is somebody else's.
  */
 import {
+  closeSync,
   existsSync,
+  fsyncSync,
   mkdirSync,
+  openSync,
   readFileSync,
   readdirSync,
   renameSync,
   writeFileSync,
 } from "node:fs";
+import { platform } from "node:os";
 import { join } from "node:path";
 import { AppError, errorText } from "../../base/errors.js";
 
@@ -37,14 +41,25 @@ export function openFolder(folder: string): JournalFiles {
     const fresh = join(folder, FRESH);
     assertEmpty(folder);
     attempt(folder, () => {
-      writeFileSync(
-        fresh,
-        `${JSON.stringify({ changecast: "journal", format: JOURNAL_FORMAT })}\n`,
-      );
+      const text = `${JSON.stringify({ changecast: "journal", format: JOURNAL_FORMAT })}\n`;
+      // Else a power cut could leave its name without its text, beside a journal that is whole.
+      synced(fresh, "w", (file) => {
+        writeFileSync(file, text);
+      });
       renameSync(fresh, path);
     });
+    syncFolder(folder);
   }
   return filesOf(folder);
+}
+
+/** The names in it are on the disk when it returns. */
+export function syncFolder(folder: string): void {
+  // There the system keeps names by itself, and lets nobody open a folder.
+  if (platform() === "win32") return;
+  attempt(folder, () => {
+    synced(folder, "r", () => undefined);
+  });
 }
 
 /** The folder of a journal that is there. Throws JOURNAL_MISSING too. */
@@ -69,6 +84,16 @@ export function lookIntoFolder(folder: string): JournalFiles | undefined {
     if (existsSync(files.blocks)) return files;
   }
   return undefined;
+}
+
+function synced(path: string, flags: "r" | "w", write: (file: number) => void): void {
+  const file = openSync(path, flags);
+  try {
+    write(file);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
 }
 
 function assertEmpty(folder: string): void {

@@ -21,7 +21,7 @@ import { DerivedThread } from "./derived-thread.js";
 import { BlockWriter } from "./derived-writer.js";
 import type { DerivedWriter } from "./derived-writer.js";
 import { parkedPage } from "./document-pages.js";
-import { findFolder, openFolder } from "./journal-folder.js";
+import { findFolder, openFolder, syncFolder } from "./journal-folder.js";
 import { LmdbKeep } from "./lmdb-keep.js";
 import { LmdbReader } from "./lmdb-reader.js";
 import { Retention } from "./retention.js";
@@ -59,6 +59,8 @@ export async function openLmdbJournal(options: LmdbJournalOptions): Promise<Lmdb
     opened.push(() => blocks.environment.close());
     const file = new DerivedFile({ path: paths.derived, mapBytes: mapGib * GIB });
     opened.push(() => file.environment.close());
+    // Before anything is told to be durable in files that were made just now.
+    syncFolder(folder);
     return await begin(options, { blocks, file, lock });
   } catch (error) {
     for (const close of opened.toReversed()) await close();
@@ -80,8 +82,7 @@ export function readParked(folder: string, mapGib = 64): ParkedDocuments {
   const overlay = new Overlay();
   return {
     count: file.number(MetaKey.parked),
-    page: async (after, limit) =>
-      parkedPage(file, overlay, { prefix: "", after, limit, log: Infinity }),
+    page: async (after, limit) => parkedPage(file, overlay, { after, limit, log: Infinity }),
     close: () => file.environment.close(),
   };
 }
@@ -124,7 +125,7 @@ async function begin(
   const facts = new WriterFacts(loaded);
   const start = { ...loaded, run, runs: blocks.runs(), log, parked, copying: blocks.copying() };
   const released = new ReleasedState(start, clock, settings.liveBytesMax);
-  const heldBytesMax = 2 * settings.behindBytesMax;
+  const { heldBytesMax } = settings;
   const reader = new LmdbReader({ file, overlay, released, clock, heldBytesMax });
   const retention = new Retention({ blocks, file, queue, settings, clock });
   const life = new AbortController();

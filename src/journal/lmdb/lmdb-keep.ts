@@ -1,8 +1,7 @@
 /** Keeps a journal in two LMDB files: what is true in the blocks file, what can be made from it in the derived one. */
 import { turnOfLoop } from "../../base/turn.js";
 import type { KeptDocument } from "../../model/document.js";
-import { docIdOf, docPrefix } from "../document-key.js";
-import type { DocId } from "../document-key.js";
+import { docPrefix } from "../document-key.js";
 import type { TakenBlock } from "../draft.js";
 import type { SpilledDocuments } from "../spilled-documents.js";
 import type { HeadState } from "../head-state.js";
@@ -15,7 +14,7 @@ import type { ReleasedState } from "../released-state.js";
 import type { BlocksFile } from "./blocks-file.js";
 import type { DerivedFile } from "./derived-file.js";
 import type { DerivedQueue } from "./derived-queue.js";
-import { documentPage, parkedPage } from "./document-pages.js";
+import { documentPage, parkedUnder } from "./document-pages.js";
 import type { LmdbReader } from "./lmdb-reader.js";
 
 export interface LmdbKeepParts {
@@ -55,20 +54,22 @@ export class LmdbKeep implements JournalKeep {
 
   async fedChannels(rule: string, relation: string | undefined): Promise<readonly string[]> {
     const { file, overlay } = this.#parts;
-    const channels = await file.fedChannels(rule, relation);
     const prefix = docPrefix(rule, relation);
+    // First: while the file is read, page by page, a head may go from the overlay into a page that was read already.
+    const channels = new Set<string>();
     for (const [channel, { head }] of overlay.heads()) {
-      const isFed = [...head.feeds.keys()].some((feed) => feed.startsWith(prefix));
-      if (isFed) channels.add(channel);
+      if (isFed(head, prefix)) channels.add(channel);
+    }
+    for (const channel of await file.fedChannels(rule, relation)) channels.add(channel);
+    for (const [channel, { head }] of overlay.heads()) {
+      if (isFed(head, prefix)) channels.add(channel);
       else channels.delete(channel);
     }
     return [...channels];
   }
 
-  async parkedUnder(prefix: string): Promise<readonly DocId[]> {
-    const request = { prefix, after: undefined, limit: Infinity, log: Infinity };
-    const page = parkedPage(this.#parts.file, this.#parts.overlay, request);
-    return page.map(({ key }) => docIdOf(key));
+  parkedUnder(prefix: string): Promise<number> {
+    return parkedUnder(this.#parts.file, this.#parts.overlay, prefix);
   }
 
   // ------------------------------------------------------------ appends
@@ -141,4 +142,9 @@ export class LmdbKeep implements JournalKeep {
       await blocks.environment.close();
     }
   }
+}
+
+function isFed({ feeds }: HeadState, prefix: string): boolean {
+  for (const feed of feeds.keys()) if (feed.startsWith(prefix)) return true;
+  return false;
 }

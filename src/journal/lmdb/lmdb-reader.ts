@@ -11,6 +11,7 @@ import type { DocumentKey } from "../../model/document.js";
 import type { ChannelEntry } from "../../model/entry.js";
 import type { Place } from "../../model/place.js";
 import type { TableSchema } from "../../model/table.js";
+import { HELD_MS_MAX } from "../journal.js";
 import type {
   ChannelHead,
   CopyStatus,
@@ -35,9 +36,6 @@ import { MetaKey } from "./derived-file.js";
 import type { DerivedFile } from "./derived-file.js";
 import { parkedPage } from "./document-pages.js";
 import type { Snapshot } from "./environment.js";
-
-/** Bounds of a held view: it keeps the file's old pages and the overlay from being freed. */
-const HELD_MS_MAX = 5_000;
 
 export interface LmdbReaderParts {
   readonly file: DerivedFile;
@@ -110,12 +108,11 @@ export class LmdbReader implements JournalReader {
       this.#overlay.unpin();
     };
     const cancel = this.#clock.after(HELD_MS_MAX, release);
-    this.#overlay.pin(release);
+    this.#overlay.pin({ end: release, bytesMax: this.#heldBytesMax });
     return {
       log,
       read: async (requests, bytesMax) =>
         this.#read(requests, bytesMax, () => {
-          if (this.#overlay.bytes > this.#heldBytesMax) release();
           if (isOpen) return view;
           throw new AppError("JOURNAL_VIEW_ENDED", `reading a held view of log ${log}: it ended`);
         }),
@@ -152,8 +149,7 @@ export class LmdbReader implements JournalReader {
 
   async parked(after: DocumentKey | undefined, limit: number): Promise<readonly ScannedDocument[]> {
     const { log } = this.#released;
-    const request = { prefix: "", after, limit, log };
-    return parkedPage(this.#file, this.#overlay, request);
+    return parkedPage(this.#file, this.#overlay, { after, limit, log });
   }
 
   /** Ends a held view: the file is about to be closed. */

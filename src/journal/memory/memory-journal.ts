@@ -132,10 +132,10 @@ class MemoryKeep implements JournalKeep {
       .map(([channel]) => channel);
   }
 
-  async parkedUnder(prefix: string): Promise<readonly DocId[]> {
+  async parkedUnder(prefix: string): Promise<number> {
     return [...this.#disk.documents.keys()].filter(
       (id) => prefixOfDoc(id) === prefix && this.#document(id)?.parked !== undefined,
-    );
+    ).length;
   }
 
   install(carried: Carried): void {

@@ -7,6 +7,7 @@ import type { Place } from "../../model/place.js";
 import type { TableSchema } from "../../model/table.js";
 import { showsRow } from "../block-format.js";
 import { docIdOf, docKeyOf } from "../document-key.js";
+import { HELD_MS_MAX } from "../journal.js";
 import type {
   ChannelHead,
   CopyStatus,
@@ -28,8 +29,6 @@ import { rowOf } from "../overlay-channel.js";
 import type { ReleasedState } from "../released-state.js";
 import { compareDocRows } from "../document-order.js";
 import type { MemoryDisk, MemoryEntry } from "./memory-disk.js";
-
-const HELD_MS_MAX = 5_000;
 
 export class MemoryReader implements JournalReader {
   readonly #disk: MemoryDisk;

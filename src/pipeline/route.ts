@@ -47,6 +47,8 @@ export interface Routed {
   readonly parked: string | undefined;
   /** A value is unknown: the relation has to be copied. */
   readonly waits: boolean;
+  /** What the change did inside a value does not fit the one that was known. */
+  readonly isMisfit?: true;
 }
 
 const NOTHING: Routed = { changes: [], parked: undefined, waits: false };
@@ -69,8 +71,10 @@ export function routeRow(change: RowChange, kept: KeptPair, context: RouteContex
       context,
     );
   }
-  const values = whole === undefined ? knownValues(change, kept, context) : undefined;
-  return routeValues({ change, identity, values, whole, kept, copied: false }, context);
+  const known = whole === undefined ? knownValues(change, kept, context) : undefined;
+  const values = known?.values;
+  const routed = routeValues({ change, identity, values, whole, kept, copied: false }, context);
+  return known?.isMisfit === true ? { ...routed, isMisfit: true } : routed;
 }
 
 export interface CopiedRow {

@@ -107,7 +107,7 @@ export class RowWriter {
         for (const row of slice) {
           const own = unit.draft.document(keyOf(pair, row.identity));
           const values = touched.identities.has(row.identity)
-            ? filled({ pair, own, row, patched: patchedAfter(touched, row, hi) })
+            ? filled({ pair, own, row, touched, hi })
             : row.values;
           if (values === undefined) continue;
           const { identity, leaf } = row;
@@ -147,7 +147,9 @@ export class RowWriter {
     const previous = before === undefined ? undefined : draft.document(keyOf(pair, before));
     // Last, since the change is put next.
     const own = identity === null ? undefined : draft.document(keyOf(pair, identity));
-    this.#put(unit, pair, routeRow(change, { own, previous }, context));
+    const routed = routeRow(change, { own, previous }, context);
+    if (routed.isMisfit === true) this.#options.touched.misfit(change);
+    this.#put(unit, pair, routed);
   }
 
   #put(unit: OpenUnit, pair: Pair, { changes, parked, waits }: Routed): void {
@@ -251,13 +253,18 @@ interface Filling {
   readonly pair: Pair;
   readonly own: KeptDocument | undefined;
   readonly row: CopyRow;
-  /** What the row does not hold yet. */
-  readonly patched: readonly PatchedRow[];
+  readonly touched: TouchedRows;
+  readonly hi: string;
 }
 
-/** The row's values where the stream left some out; undefined where it told all, or deleted the row. */
-function filled({ pair, own, row, patched }: Filling): Values | undefined {
+/**
+ * The row's values where the stream left some out; undefined where it told all, or deleted the row, or where the
+ * chunk does not show the row that is there now: then it waits for another copy.
+ */
+function filled({ pair, own, row, touched, hi }: Filling): Values | undefined {
   if (own === undefined || !isWaiting(own) || own.copy !== pair.copy) return undefined;
+  if (touched.outdated.has(row.identity)) return undefined;
+  const patched = patchedAfter(touched, row, hi);
   const told = pair.bound?.unpackPending(own.pending);
   return told?.map((value, at) => value ?? patchedValue(row.values[at], at, patched));
 }
@@ -276,6 +283,7 @@ function patchedValue(
   return form;
 }
 
+/** What the row does not hold yet. */
 function patchedAfter({ patched }: TouchedRows, row: CopyRow, hi: string): readonly PatchedRow[] {
   return patched.get(row.identity)?.filter(({ position }) => position > hi) ?? [];
 }

@@ -1,4 +1,5 @@
 /** The pipeline over one scripted table, in a memory journal: for tests of what happens while it is copied. */
+import { expect } from "vitest";
 import { createScriptedConnector } from "../../connectors/scripted/connector.js";
 import type { ScriptedSource } from "../../connectors/scripted/scripted-source.js";
 import { systemClock, systemRandom } from "../../src/base/clock.js";
@@ -63,4 +64,23 @@ export async function startScriptedPipeline(
       await journal.close();
     },
   };
+}
+
+/** The pipeline when all is copied. `behind` is committed and taken while the first chunk, whose rows are read, is on its way. */
+export async function copiedBeside(
+  source: ScriptedSource,
+  behind: () => void,
+): Promise<ScriptedPipeline> {
+  let chunks = 0;
+  let taken: () => boolean = () => false;
+  source.chunkGate = async () => {
+    chunks += 1;
+    if (chunks > 1) return;
+    behind();
+    await expect.poll(() => taken()).toBe(true);
+  };
+  const pipeline = await startScriptedPipeline(source);
+  taken = () => pipeline.position() === source.head;
+  await expect.poll(() => pipeline.copying()).toBe(0);
+  return pipeline;
 }

@@ -1,7 +1,7 @@
 /** What an update did inside a value that is still being copied: it is lost neither before nor behind the chunk's place. */
 import { afterEach, expect, it } from "vitest";
 import { ScriptedSource } from "../../../connectors/scripted/scripted-source.js";
-import { items, startScriptedPipeline } from "../../support/scripted-pipeline.js";
+import { copiedBeside, items } from "../../support/scripted-pipeline.js";
 import type { ScriptedPipeline } from "../../support/scripted-pipeline.js";
 
 let running: ScriptedPipeline | undefined;
@@ -22,21 +22,9 @@ const put = (id: number, at: number, char: string) => ({
   set: { column: "note", at, char },
 });
 
-/** `behind` is committed and taken while the first chunk, whose rows are read, is on its way. */
 async function copied(source: ScriptedSource, behind: () => void): Promise<ScriptedPipeline> {
-  let chunks = 0;
-  let taken: () => boolean = () => false;
-  source.chunkGate = async () => {
-    chunks += 1;
-    if (chunks > 1) return;
-    behind();
-    await expect.poll(() => taken()).toBe(true);
-  };
-  const pipeline = await startScriptedPipeline(source);
-  running = pipeline;
-  taken = () => pipeline.position() === source.head;
-  await expect.poll(() => pipeline.copying()).toBe(0);
-  return pipeline;
+  running = await copiedBeside(source, behind);
+  return running;
 }
 
 it("is put into the chunk's value, in its order", async () => {

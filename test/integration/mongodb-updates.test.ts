@@ -89,6 +89,32 @@ test("a name with a dot is never taken for a path", async () => {
   }
 });
 
+test("an item far past the end of an array comes with nulls before it, as on the server", async () => {
+  const _id = "padded";
+  await collection.insertOne({ _id: _id as never, tags: ["a"], deep: { rows: [] }, lines: [] });
+  await changes.next();
+  const updates: Document[] = [
+    { $set: { "tags.3": "b" } },
+    { $set: { "tags.7": "d", "tags.5": "c" } },
+    { $set: { "deep.rows.2.cells": [], "lines.1.note.x": 1 } },
+    { $push: { "deep.rows.2.cells": 1 }, $set: { "deep.rows.4.cells.1": 2 } },
+    { $set: { "lines.1500002": 1 } },
+  ];
+  for (const update of updates) {
+    const before = await rawOf({ _id });
+    expect(await changed(_id, update, undefined)).toBe(true);
+    const { forms } = applied({ before, change: await changes.next(), reading: "nested" });
+    const wanted = documentForms(documentFields).document(await rawOf({ _id }));
+    expect(
+      forms.every((form, place) => form === wanted[place]),
+      JSON.stringify(update),
+    ).toBe(true);
+  }
+  // Never more at once.
+  const refused = collection.updateOne({ _id: _id as never }, { $set: { "tags.1500009": 1 } });
+  await expect(refused).rejects.toThrow("can't backfill more than 1500000 elements");
+});
+
 interface Applied {
   /** Undefined where it cannot be told. */
   readonly forms: readonly (string | undefined)[];

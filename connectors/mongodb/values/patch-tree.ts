@@ -8,6 +8,9 @@ import { ABSENT } from "../../../src/model/change.js";
 import { arrayForm, documentForm, itemsOf, membersOf } from "../../../src/model/any-form.js";
 import type { Member } from "../../../src/model/any-form.js";
 
+/** An item set past the end of an array comes with nulls before it; the server refuses to add more of them. */
+const PADDED_MAX = 1_500_000;
+
 /** `either`: a number that is a place in an array, and a name anywhere else. */
 export interface PathStep {
   readonly kind: "name" | "index" | "either";
@@ -56,10 +59,11 @@ export class PatchTree {
     const items = before.slice(0, size);
     for (const { step, tree } of this.#inner.values()) {
       const index = Number(step.name);
-      if (step.kind === "name" || index > items.length) return undefined;
+      if (step.kind === "name" || index - items.length > PADDED_MAX) return undefined;
       const form = tree.apply(items[index] ?? ABSENT);
       // An item is never removed by itself: the server sends the array, or cuts its end.
       if (form === undefined || form === ABSENT) return undefined;
+      while (items.length < index) items.push("null");
       items[index] = form;
     }
     return arrayForm(items);

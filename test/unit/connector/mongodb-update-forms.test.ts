@@ -100,6 +100,20 @@ describe("with disambiguatedPaths", () => {
     });
   });
 
+  test("an item past the end comes with nulls before it, whatever the order", () => {
+    const set = [
+      ["a.5", seven],
+      ["a.3", seven],
+      ["b.c.1", seven],
+    ] as const;
+    expect(after({ set, cut: { a: 2 } }, { a: "[1,2,9]", b: '{"c":[]}' })).toEqual({
+      a: "[1,2,null,7,null,7]",
+      b: '{"c":[null,7]}',
+    });
+    const { a = "" } = after({ set: [["a.1500001", seven]] }, { a: "[1]" });
+    expect(a.split(",")).toHaveLength(1_500_002);
+  });
+
   test("an array is cut before it is set", () => {
     const description = { set: [["a.1", seven]] as const, cut: { a: 1, "b.c": 0 } };
     expect(after(description, { a: "[1,2,3]", b: '{"c":[1,[2]]}' })).toEqual({
@@ -116,7 +130,8 @@ describe("a description that does not fit the kept form tells nothing", () => {
     ["a path into nothing", { set: [["a.b.c", seven]] }, '{"x":1}'],
     ["a path into an absent field", { set: [["a.b", seven]] }, ""],
     ["a name in an array", { set: [["a.b", seven]] }, "[1]"],
-    ["a place past the end", { set: [["a.2", seven]] }, "[1]"],
+    ["a place that no server pads up to", { set: [["a.1500002", seven]] }, "[1]"],
+    ["a path into an item past the end", { set: [["a.2.b", seven]] }, "[1]"],
     ["a place in a document", { set: [["a.0", seven]] }, '{"0":1}'],
     ["a removal of what is not there", { removed: ["a.b"] }, '{"c":1}'],
     ["a cut of a document", { cut: { a: 0 } }, "{}"],

@@ -109,7 +109,7 @@ export class ScriptedSession implements SourceSession {
     const table = source.table(relation.name);
     const page = table?.page(after, rowsMax) ?? [];
     const hi = source.head;
-    await source.chunkGate?.();
+    await source.chunkGate?.(relation.name);
     source.assertConnected(this.#connection, this.#name);
     let bytes = 0;
     const rows: CopyChunk["rows"][number][] = [];

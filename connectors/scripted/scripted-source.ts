@@ -53,7 +53,7 @@ export class ScriptedSource {
   /** Raised when there is something new to read, or the connection broke. */
   readonly moved = new SignalPoint();
   /** Called after a chunk's rows were read and before they are handed out: for tests of what may happen then. */
-  chunkGate: (() => Promise<void>) | undefined;
+  chunkGate: ((relation: string) => Promise<void>) | undefined;
   readonly #tables = new Map<string, ScriptedTable>();
   readonly #clock: Clock;
   readonly #steps: AsyncIterator<Step> | Iterator<Step> | undefined;

@@ -11,6 +11,7 @@ import type { Relation } from "../../src/model/change.js";
 import { compileRules } from "../../src/rules/compile.js";
 import { ruleDefinition } from "../../src/rules/definition.js";
 import type { Rule } from "../../src/rules/rule.js";
+import { rowChain } from "../support/row-chains.js";
 import type { SeededRandom } from "../support/seeded-random.js";
 
 export const SOURCE = "shop";
@@ -19,6 +20,8 @@ export const stateChannels = ["shelf:0", "shelf:1", "rich"] as const;
 export const allChannels: readonly string[] = [...stateChannels, DEEDS];
 
 const KEYS = 7;
+/** So many chunks at most are read with a chain of writes behind them: copies have to come to an end. */
+const CHAINS_MAX = 2;
 const SHELVES = 2;
 const PRICES = 100;
 /** Rows whose prices add up to PRICES whenever nobody looks in the middle. */
@@ -124,7 +127,8 @@ export class Shop {
   readonly #deeds = new Map<string, Deed[]>();
   #count = 0;
 
-  constructor(random: SeededRandom, clock: Clock) {
+  /** `chains`: draws what happens behind chunks that are on their way. */
+  constructor(random: SeededRandom, clock: Clock, chains?: SeededRandom) {
     this.#random = random;
     const rows = [
       ...Array.from({ length: 3 }, (_, id) => this.#item(id)),
@@ -137,12 +141,17 @@ export class Shop {
       ...{ clock, partCount: 3 },
     });
     this.#remember();
+    if (chains !== undefined) this.#chain(chains);
   }
 
   /** One transaction. */
   commit(): void {
     const count = 1 + this.#random.below(this.#random.below(8) === 0 ? 12 : 3);
     const writes: Write[] = Array.from({ length: count }, () => this.#write()).flat();
+    this.#log(writes);
+  }
+
+  #log(writes: readonly Write[]): void {
     this.#count += 1;
     this.source.commit([...writes, { insert: deeds.name, row: { n: this.#count } }]);
     const { history, head } = this.source;
@@ -181,6 +190,16 @@ export class Shop {
       if (isThere) rows.add(`items ${values.join(",")}`);
     }
     return rows;
+  }
+
+  #chain(random: SeededRandom): void {
+    let left = CHAINS_MAX;
+    this.source.chunkGate = async (relation) => {
+      if (relation !== items.name || left === 0 || random.below(2) === 0) return;
+      left -= 1;
+      const chained = { table: items.name, keys: KEYS };
+      for (const writes of rowChain(this.source, random, chained)) this.#log(writes);
+    };
   }
 
   #remember(): void {

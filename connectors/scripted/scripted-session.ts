@@ -65,6 +65,9 @@ export class ScriptedSession implements SourceSession {
         continue;
       }
       if (await this.#source.play()) continue;
+      // What happened while the script was asked woke nobody.
+      this.#source.assertConnected(this.#connection, this.#name);
+      if (this.#source.head > shown) continue;
       await this.#source.moved.wait(signal);
     }
   }

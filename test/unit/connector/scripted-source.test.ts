@@ -1,4 +1,4 @@
-/** What a scripted source does with places that are not, or not any more, of its history. */
+/** What a scripted source does with places that are not, or not any more, of its history, and what it must not miss. */
 import { describe, expect, it } from "vitest";
 import { createScriptedConnector } from "../../../connectors/scripted/connector.js";
 import { ScriptedSource } from "../../../connectors/scripted/scripted-source.js";
@@ -48,5 +48,18 @@ describe("a place of a scripted source", () => {
     source.commit([{ insert: "t", row: { id: 2 } }]);
     old.acknowledge(place);
     expect(source.retained).toBe(1);
+  });
+});
+
+describe("a reader of a scripted source", () => {
+  it("reads what is committed while the script is asked for its next step", async () => {
+    const { source, open } = sourceOf();
+    const life = new AbortController();
+    const batches = (await open()).read(life.signal)[Symbol.asyncIterator]();
+    await batches.next();
+    const next = batches.next();
+    const position = source.commit([{ insert: "t", row: { id: 1 } }]);
+    expect((await next).value).toMatchObject({ kind: "transaction", position });
+    life.abort();
   });
 });

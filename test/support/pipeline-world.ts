@@ -24,6 +24,7 @@ import { Pipeline } from "../../src/pipeline/pipeline.js";
 import { compileRules } from "../../src/rules/compile.js";
 import { ruleDefinition } from "../../src/rules/definition.js";
 import { pause } from "./postgres-machine.js";
+import { rowChain } from "./row-chains.js";
 import type { SeededRandom } from "./seeded-random.js";
 
 export const stateChannels = ["shelf:0", "shelf:1", "shelf:2", "rich", "notes"] as const;
@@ -77,7 +78,8 @@ export class PipelineWorld {
   #columns = 0;
   #generation = 0;
 
-  constructor(random: SeededRandom, kind: "memory" | "lmdb") {
+  /** `chains`: draws what happens behind chunks that are on their way. */
+  constructor(random: SeededRandom, chains: SeededRandom, kind: "memory" | "lmdb") {
     this.#random = random;
     const rows = {
       "public.items": Array.from({ length: 5 }, (_, id) => this.#item(id)),
@@ -85,7 +87,10 @@ export class PipelineWorld {
     };
     this.#source = new ScriptedSource({ tables: [items, notes], rows, partCount: 3 });
     // The stream goes on behind the place of a chunk that is still on its way.
-    this.#source.chunkGate = () => pause(this.#random.below(3));
+    this.#source.chunkGate = (relation) => {
+      if (relation === items.name && chains.below(3) === 0) this.#chain(chains);
+      return pause(this.#random.below(3));
+    };
     const connector = createScriptedConnector(new Map([["shop", this.#source]]));
     this.#connector = connector;
     if (kind === "memory") {
@@ -213,6 +218,12 @@ export class PipelineWorld {
     const count = 1 + this.#random.below(this.#random.below(8) === 0 ? 25 : 4);
     const writes = Array.from({ length: count }, () => this.#write());
     this.#tell(JSON.stringify(writes), () => this.#source.commit(writes));
+  }
+
+  #chain(random: SeededRandom): void {
+    for (const writes of rowChain(this.#source, random, { table: items.name, keys: KEYS })) {
+      this.#tell(`behind a chunk ${JSON.stringify(writes)}`, () => this.#source.commit(writes));
+    }
   }
 
   #write(): Write {

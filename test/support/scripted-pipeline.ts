@@ -1,10 +1,11 @@
-/** The pipeline over one scripted table, in a memory journal: for tests of what happens while it is copied. */
+/** The pipeline over one table, mostly a scripted one, in a memory journal: for tests of what happens while it is copied. */
 import { expect } from "vitest";
 import { createScriptedConnector } from "../../connectors/scripted/connector.js";
 import type { ScriptedSource } from "../../connectors/scripted/scripted-source.js";
 import { systemClock, systemRandom } from "../../src/base/clock.js";
 import { silentLog } from "../../src/base/log.js";
 import { Secret } from "../../src/base/secret.js";
+import type { Connector } from "../../src/connector/connector.js";
 import type { JournalWriter } from "../../src/journal/journal.js";
 import { openMemoryJournal } from "../../src/journal/memory/memory-journal.js";
 import { silentPipelineMetrics } from "../../src/pipeline/metrics.js";
@@ -36,12 +37,20 @@ export interface ScriptedPipeline {
   readonly stop: () => Promise<void>;
 }
 
-export async function startScriptedPipeline(
+export function startScriptedPipeline(
   source: ScriptedSource,
   journal: JournalWriter = openMemoryJournal(),
 ): Promise<ScriptedPipeline> {
-  const connector = createScriptedConnector(new Map([["shop", source]]));
-  const options = new Secret<unknown>({ tables: [], rows: {}, script: [] });
+  const connector = createScriptedConnector(new Map([["shop", source]])) as Connector;
+  return startPipeline(connector, { tables: [], rows: {}, script: [] }, journal);
+}
+
+export async function startPipeline(
+  connector: Connector,
+  read: unknown,
+  journal: JournalWriter = openMemoryJournal(),
+): Promise<ScriptedPipeline> {
+  const options = new Secret<unknown>(read);
   const pipeline = new Pipeline({
     ...{ journal, rules, log: silentLog, clock: systemClock, random: systemRandom },
     ...{ sources: [{ name: "shop", connector, options }], metrics: silentPipelineMetrics },

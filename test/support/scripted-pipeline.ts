@@ -1,4 +1,4 @@
-/** The pipeline over one table, mostly a scripted one, in a memory journal: for tests of what happens while it is copied. */
+/** The pipeline over one table, in a memory journal: for tests of what happens while it is copied. */
 import { expect } from "vitest";
 import { createScriptedConnector } from "../../connectors/scripted/connector.js";
 import type { ScriptedSource } from "../../connectors/scripted/scripted-source.js";
@@ -75,7 +75,7 @@ export async function startPipeline(
   };
 }
 
-/** The pipeline when all is copied. `behind` is committed and taken while the first chunk, whose rows are read, is on its way. */
+/** When all is copied. `behind` is committed and taken while the first chunk, whose rows are read, is on its way. */
 export async function copiedBeside(
   source: ScriptedSource,
   behind: () => void,

@@ -1,4 +1,4 @@
-/** What a scripted source does with places that are not, or not any more, of its history, and what it must not miss. */
+/** A scripted source with places that are not, or not any more, of its history, and what its reader must not miss. */
 import { describe, expect, it } from "vitest";
 import { createScriptedConnector } from "../../../connectors/scripted/connector.js";
 import { ScriptedSource } from "../../../connectors/scripted/scripted-source.js";

@@ -9,11 +9,10 @@ import type { Gap } from "../../src/client/feed-sink.js";
 import { memoryStore } from "../../src/client/stores/memory-store.js";
 import type { Sync } from "../../src/client/sync.js";
 import { Program } from "./end-to-end-program.js";
+import { PATIENCE_MS } from "./patience.js";
 import { pause } from "./postgres-machine.js";
 import type { PostgresDatabase } from "./postgres-server.js";
 import { TcpProxy } from "./tcp-proxy.js";
-
-const WAIT_MS_MAX = 120_000;
 
 const rules = (url: string, slot: string): string => `
 sources:
@@ -106,7 +105,7 @@ export class ServedTable {
 
   /** Until the client holds just the rows of the table. They are counted first: to compare many takes long. */
   async equal(when: string): Promise<void> {
-    const until = Date.now() + WAIT_MS_MAX;
+    const until = Date.now() + PATIENCE_MS;
     for (;;) {
       const isLate = Date.now() > until;
       if (isLate || (await this.#count()) === this.#store.rows("stock").length) {

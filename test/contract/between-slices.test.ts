@@ -61,7 +61,7 @@ describe.each([
     ["leave with their key and come back under another", [moves, comesBack]],
     ["leave and keep their key", [sameKey, comesBack]],
     ["change their key and leave", [renamed, moves, someGo]],
-  ])("shows no document twice or too long: they %s", { timeout: 60_000 }, async (_, units) => {
+  ])("shows no document twice or too long: they %s", async (_, units) => {
     const around = { folder, clock, random: systemRandom, pid: process.pid, mapGib: 1 };
     const journal = await openLmdbJournal({ ...around, settings: { slicePages } });
     try {

@@ -11,6 +11,7 @@ import {
   sqliteSubject,
 } from "./sqlite-subject.js";
 import { storeContract } from "./store.contract.js";
+import { storeTakeoverContract } from "./store-takeover.js";
 
 storeContract("memory", async () => {
   const store = memoryStore();
@@ -26,6 +27,8 @@ storeContract("memory", async () => {
 storeContract("@photostructure/sqlite", () => sqliteSubject(openPhotostructure));
 
 storeContract("better-sqlite3", () => sqliteSubject(openBetterSqlite3));
+
+storeTakeoverContract("better-sqlite3", () => sqliteSubject(openBetterSqlite3));
 
 storeContract("an asynchronous driver", () => sqliteSubject(answeringLater(openPhotostructure)));
 

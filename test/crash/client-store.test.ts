@@ -47,7 +47,7 @@ it("rows and places survive being killed at any instant, and the end is right", 
   expect(stops, "rounds in which units were applied").toBeGreaterThan(ROUNDS / 2);
   await endingWriter(applied + 30);
   expect(await compare(model, applied, `seed ${seed}, the end`)).toBe(applied + 30);
-}, 120_000);
+});
 
 /** Runs a writer and kills it some milliseconds after it began to write. */
 async function killedWriter(library: string, afterMs: number): Promise<void> {

@@ -8,7 +8,7 @@ import { CrashWorld } from "./crash-world.js";
 export type Step = readonly [point: string, moment: KillPoint["moment"], countMax: number];
 
 export const ROUNDS = Number(process.env["CHANGECAST_CRASH_ROUNDS"] ?? 4);
-export const ROUND_MS_MAX = 60_000;
+export const ROUND_MS_MAX = 200_000;
 
 const seed = Number(process.env["CHANGECAST_SEEDS"] ?? Math.floor(Math.random() * 1e9));
 

@@ -81,7 +81,7 @@ describe.each(POINTS)("killed at %s", (point, times) => {
       }
     }
     expect(truth.unit, "units that were appended in all").toBeGreaterThan(0);
-  }, 120_000);
+  });
 });
 
 describe("a bit flipped in blocks that are not written back, or in a position", () => {
@@ -107,7 +107,7 @@ describe("a bit flipped in blocks that are not written back, or in a position", 
       rmSync(whole, { recursive: true });
     }
     expect(refused, `seed ${seed}`).toBeGreaterThan(0);
-  }, 120_000);
+  });
 });
 
 /** False: refused as damaged. Throws for any other end. */

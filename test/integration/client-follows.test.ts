@@ -24,6 +24,8 @@ import { SeededRandom } from "../support/seeded-random.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
 
 const STEPS = 60;
+/** What each scenario looks at, at least. */
+const [CHECKS, LAWS, CALM_STEPS_MAX] = [40, 13, 1_000];
 const only = process.env["FOLLOW_SEED"];
 const SEEDS = only === undefined ? Array.from({ length: 8 }, (_, at) => at + 1) : [Number(only)];
 
@@ -160,6 +162,7 @@ class Trial {
   readonly #random: SeededRandom;
   readonly #world: DocumentWorld;
   readonly #devices: Device[] = [];
+  readonly #before = { ...seen };
   #broker: BrokerWorld;
 
   constructor(seed: number) {
@@ -182,11 +185,20 @@ class Trial {
       await this.#act();
       await new Promise((resolve) => setTimeout(resolve, this.#random.below(15)));
     }
-    for (const device of this.#devices) {
-      device.network.cutAfter(Infinity);
-      device.network.mend();
-      await device.settle(log);
+    for (const { network } of this.#devices) {
+      network.cutAfter(Infinity);
+      network.mend();
     }
+    // On a slow machine little came through between two cuts: it is looked at now.
+    for (let more = 0; more < CALM_STEPS_MAX && !this.#hasSeenEnough(); more++) {
+      log = await this.#world.change();
+      await new Promise((resolve) => setTimeout(resolve, this.#random.below(15)));
+    }
+    for (const device of this.#devices) await device.settle(log);
+  }
+
+  #hasSeenEnough(): boolean {
+    return seen.checks > this.#before.checks + CHECKS && seen.laws > this.#before.laws + LAWS;
   }
 
   async close(): Promise<void> {
@@ -270,12 +282,11 @@ describe("clients of every kind of store", () => {
         await trial.close();
       }
     },
-    60_000,
   );
 
   it.skipIf(only !== undefined)("met what they were to meet", () => {
-    expect(seen.checks).toBeGreaterThan(300);
-    expect(seen.laws).toBeGreaterThan(100);
+    expect(seen.checks).toBeGreaterThan(SEEDS.length * CHECKS);
+    expect(seen.laws).toBeGreaterThan(SEEDS.length * LAWS);
     for (const what of ["cuts", "replaced", "restarts"] as const) {
       expect(seen[what], what).toBeGreaterThan(5);
     }

@@ -52,7 +52,7 @@ describe("tokens", () => {
     world.reader.append([put("store:1", 1)]);
     await eventually(() => store.rows("rows").length === 1);
     expect(world.network.accepted).toBe(1);
-  }, 20_000);
+  });
 
   it("that are not trusted refuse the connection, and others the channels they do not cover", async () => {
     const world = await open({ auth: { keys: [{ key: "k".repeat(20), channels: ["store:1"] }] } });

@@ -14,7 +14,6 @@ const ROWS = 100_000;
 const DAY_MS = 86_400_000;
 /** Often enough that the client looks at its clock several times. */
 const HEARTBEAT_MS = 200;
-const WAIT_MS = 20_000;
 
 let broker: BrokerWorld;
 let browser: Browser;
@@ -48,10 +47,8 @@ it("a clock set days ahead and back costs a ping, and nothing else", async () =>
     states.add(await inPage<TabsPage>(page, (target) => target.status()));
     return JSON.stringify(await inPage<TabsPage>(page, (target) => target.shown()));
   };
-  await expect.poll(look, { timeout: WAIT_MS }).toBe("[]");
-  await expect
-    .poll(() => inPage<TabsPage>(page, (target) => target.status()), { timeout: WAIT_MS })
-    .toBe("live");
+  await expect.poll(look).toBe("[]");
+  await expect.poll(() => inPage<TabsPage>(page, (target) => target.status())).toBe("live");
   states.clear();
   for (const [key, aheadMs] of [DAY_MS, -3 * DAY_MS, 0].entries()) {
     await page.evaluate(`globalThis.aheadMs = ${aheadMs}`);
@@ -60,10 +57,10 @@ it("a clock set days ahead and back costs a ping, and nothing else", async () =>
       { channel: "store:1", op: "u", key, value: "x" },
       { channel: "store:2", op: "u", key: key + 1_000, value: "x" },
     ]);
-    await expect.poll(look, { timeout: WAIT_MS }).toContain(`${key + 1_000}=x`);
+    await expect.poll(look).toContain(`${key + 1_000}=x`);
   }
   expect([...states]).toEqual(["live"]);
-}, 60_000);
+});
 
 it("a first load of 100,000 rows is there whole, and after a reload too", async () => {
   browser = await Browser.start("test/browser/bench-page.ts");
@@ -73,4 +70,4 @@ it("a first load of 100,000 rows is there whole, and after a reload too", async 
   await page.reload();
   expect(await inPage<BenchPage>(page, (target) => target.count())).toBe(ROWS);
   expect(await inPage<BenchPage>(page, (target) => target.start())).toBeGreaterThan(0);
-}, 120_000);
+});

@@ -7,6 +7,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { PostgresBank } from "../support/bank-postgres.js";
 import { Browser } from "../support/browser.js";
+import { chosenSeeds } from "../support/chosen-seeds.js";
 import { runConvergence } from "../support/convergence-run.js";
 import { PageDevices } from "../support/page-device.js";
 import { startPostgres } from "../support/postgres-server.js";
@@ -16,13 +17,8 @@ const FIXED_SEEDS = 5;
 /** In every fourth the server itself is restarted. */
 const RESTART_EVERY = 4;
 const RUN_MS = Number(process.env["CHANGECAST_RUN_MS"] ?? 8_000);
-const SEED_MS_MAX = 120_000;
 
-const seeds = (process.env["CHANGECAST_SEEDS"] ?? "")
-  .split(",")
-  .filter((text) => text !== "")
-  .map(Number);
-if (seeds.length === 0) for (let seed = 1; seed <= FIXED_SEEDS; seed += 1) seeds.push(seed);
+const seeds = chosenSeeds(FIXED_SEEDS);
 
 let server: PostgresServer;
 let browser: Browser;
@@ -66,5 +62,4 @@ test.each(seeds)(
       throw new Error(`seed ${String(seed)}, again with: ${again}\n${reason}`, { cause: error });
     }
   },
-  SEED_MS_MAX,
 );

@@ -6,6 +6,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PostgresBank } from "../support/bank-postgres.js";
+import { chosenSeeds } from "../support/chosen-seeds.js";
 import { runConvergence } from "../support/convergence-run.js";
 import { startPostgres } from "../support/postgres-server.js";
 import type { PostgresServer, PostgresVersion } from "../support/postgres-server.js";
@@ -16,13 +17,8 @@ const OLD_EVERY = 5;
 /** In every fourth the server itself is restarted. */
 const RESTART_EVERY = 4;
 const RUN_MS = Number(process.env["CHANGECAST_RUN_MS"] ?? 5_000);
-const SEED_MS_MAX = 90_000;
 
-const seeds = (process.env["CHANGECAST_SEEDS"] ?? "")
-  .split(",")
-  .filter((text) => text !== "")
-  .map(Number);
-if (seeds.length === 0) for (let seed = 1; seed <= FIXED_SEEDS; seed += 1) seeds.push(seed);
+const seeds = chosenSeeds(FIXED_SEEDS);
 
 const versionOf = (seed: number): PostgresVersion => (seed % OLD_EVERY === 0 ? 15 : 18);
 
@@ -41,23 +37,19 @@ describe.each<PostgresVersion>(versions)("on Postgres %d", (version) => {
     await server.close();
   });
 
-  test.each(mine)(
-    "every store holds what the rules say of the database, seed %d",
-    async (seed) => {
-      const mayRestart = seed % RESTART_EVERY === 0;
-      try {
-        const report = await runConvergence({
-          ...{ seed, ms: RUN_MS },
-          bank: (name, random) => PostgresBank.create({ server, name, random, mayRestart }),
-        });
-        expect(report.transactions).toBeGreaterThan(100);
-        expect(report.counted).toBeGreaterThan(5);
-      } catch (error) {
-        const again = `CHANGECAST_SEEDS=${String(seed)} npm test -- test/integration/convergence.test.ts`;
-        const reason = error instanceof Error ? error.message : String(error);
-        throw new Error(`seed ${String(seed)}, again with: ${again}\n${reason}`, { cause: error });
-      }
-    },
-    SEED_MS_MAX,
-  );
+  test.each(mine)("every store holds what the rules say of the database, seed %d", async (seed) => {
+    const mayRestart = seed % RESTART_EVERY === 0;
+    try {
+      const report = await runConvergence({
+        ...{ seed, ms: RUN_MS },
+        bank: (name, random) => PostgresBank.create({ server, name, random, mayRestart }),
+      });
+      expect(report.transactions).toBeGreaterThan(100);
+      expect(report.counted).toBeGreaterThan(5);
+    } catch (error) {
+      const again = `CHANGECAST_SEEDS=${String(seed)} npm test -- test/integration/convergence.test.ts`;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`seed ${String(seed)}, again with: ${again}\n${reason}`, { cause: error });
+    }
+  });
 });

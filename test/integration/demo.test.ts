@@ -46,15 +46,13 @@ it.runIf(process.platform === "linux")(
     let said = "";
     demo.stdout?.setEncoding("utf8").on("data", (text: string) => (said += text));
     const ended = once(demo, "exit");
-    await expect
-      .poll(() => said, { timeout: 60_000 })
-      .toMatch(/[1-9]\d* changes written.*amsterdam live, iberia live/);
+    await expect.poll(() => said).toMatch(/[1-9]\d* changes written.*amsterdam live, iberia live/);
     // Demo, Postgres, Changecast, two devices.
     expect(processes().length).toBeGreaterThanOrEqual(5);
     demo.kill("SIGINT");
     expect(await ended).toEqual([0, null]);
     expect(said).toContain("stopping: clients, Changecast, Postgres");
-    await expect.poll(processes, { timeout: 10_000 }).toEqual([]);
+    await expect.poll(processes).toEqual([]);
     expect(readdirSync(folder)).toEqual([]);
   },
   120_000,

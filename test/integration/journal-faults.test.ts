@@ -184,7 +184,7 @@ describe("a journal that was restored from an older copy", () => {
     served.program.start();
     await served.write(5, "after");
     await served.equal("after the copy was put back");
-    await expect.poll(() => served.trail().at(-1), { timeout: 10_000 }).toBe(45);
+    await expect.poll(() => served.trail().at(-1)).toBe(45);
     expect(served.gaps.map(({ channel }) => channel)).toContain("trail");
     // Told as serials: what lies in the gap may come again only as what it is.
     const trail = served.trail();

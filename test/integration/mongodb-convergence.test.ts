@@ -6,6 +6,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MongodbBank } from "../support/bank-mongodb.js";
+import { chosenSeeds } from "../support/chosen-seeds.js";
 import { runConvergence } from "../support/convergence-run.js";
 import { startMongodb } from "../support/mongodb-server.js";
 import type { MongodbServer } from "../support/mongodb-server.js";
@@ -14,13 +15,8 @@ const FIXED_SEEDS = 20;
 /** Every fifth seed runs on a set with elections. */
 const ELECTIONS_EVERY = 5;
 const RUN_MS = Number(process.env["CHANGECAST_RUN_MS"] ?? 5_000);
-const SEED_MS_MAX = 120_000;
 
-const seeds = (process.env["CHANGECAST_SEEDS"] ?? "")
-  .split(",")
-  .filter((text) => text !== "")
-  .map(Number);
-if (seeds.length === 0) for (let seed = 1; seed <= FIXED_SEEDS; seed += 1) seeds.push(seed);
+const seeds = chosenSeeds(FIXED_SEEDS);
 
 const membersOf = (seed: number): 1 | 3 => (seed % ELECTIONS_EVERY === 0 ? 3 : 1);
 
@@ -54,6 +50,5 @@ describe.each<1 | 3>(sizes)("on a replica set of %d", (members) => {
         throw new Error(`seed ${String(seed)}, again with: ${again}\n${reason}`, { cause: error });
       }
     },
-    SEED_MS_MAX,
   );
 });

@@ -19,12 +19,12 @@ beforeEach(async () => {
   await db.createCollection("items");
   const drop = (): Promise<void> => Promise.resolve();
   world = new MongodbWorld({ name: "shop", url: server.url, server, db, drop });
-}, 60_000);
+});
 
 afterEach(async () => {
   await world.close();
   await server.close();
-}, 60_000);
+});
 
 /** Writes until told to stop: what a majority acknowledged. */
 class Writer {
@@ -91,17 +91,16 @@ const killPrimary = async (): Promise<MongoMember> => {
 };
 
 describe("under load, nothing is lost and nothing invented", () => {
-  test("when the primary steps down", { timeout: 90_000 }, () => during(stepDown));
+  test("when the primary steps down", () => during(stepDown));
 
-  test("when the primary is killed, and comes back", { timeout: 90_000 }, () =>
+  test("when the primary is killed, and comes back", () =>
     during(async () => {
       const dead = await killPrimary();
       await server.primary();
       await dead.start();
-    }),
-  );
+    }));
 
-  test("when the member that is read dies, which is not the primary", { timeout: 90_000 }, () =>
+  test("when the member that is read dies, which is not the primary", () =>
     during(
       async () => {
         const primary = await server.primary();
@@ -113,24 +112,19 @@ describe("under load, nothing is lost and nothing invented", () => {
         }
       },
       { readPreference: "secondary" },
-    ),
-  );
+    ));
 
-  test(
-    "when the primary is cut off for a while, and its last writes are rolled back",
-    { timeout: 120_000 },
-    () =>
-      during(async () => {
-        const primary = await server.primary();
-        const pid = primary.pid();
-        if (pid === undefined) throw new Error("the primary does not run");
-        process.kill(pid, "SIGSTOP");
-        try {
-          await systemSleep(15_000);
-        } finally {
-          process.kill(pid, "SIGCONT");
-        }
-        await server.primary();
-      }),
-  );
+  test("when the primary is cut off for a while, and its last writes are rolled back", () =>
+    during(async () => {
+      const primary = await server.primary();
+      const pid = primary.pid();
+      if (pid === undefined) throw new Error("the primary does not run");
+      process.kill(pid, "SIGSTOP");
+      try {
+        await systemSleep(15_000);
+      } finally {
+        process.kill(pid, "SIGCONT");
+      }
+      await server.primary();
+    }));
 });

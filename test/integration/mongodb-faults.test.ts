@@ -43,7 +43,7 @@ async function writeAround(fail: () => Promise<void>): Promise<(string | null)[]
 const all = Array.from({ length: 30 }, (_, each) => `[${String(each)}]`);
 
 describe("nothing is lost and nothing comes twice", () => {
-  test.each(resumable)("after error %d", { timeout: 30_000 }, async (errorCode) => {
+  test.each(resumable)("after error %d", async (errorCode) => {
     expect(await writeAround(() => failGetMores(database.server, { errorCode }))).toEqual(all);
   });
 
@@ -58,15 +58,11 @@ describe("nothing is lost and nothing comes twice", () => {
   });
 });
 
-test(
-  "a stream that cannot go on ends its session after a bounded number of tries",
-  { timeout: 30_000 },
-  async () => {
-    const reading = await world.open({ fields: ["a"] });
-    await failGetMores(database.server, { errorCode: 91, times: 1_000 });
-    expect(await reading.failed()).toBeInstanceOf(AppError);
-  },
-);
+test("a stream that cannot go on ends its session after a bounded number of tries", async () => {
+  const reading = await world.open({ fields: ["a"] });
+  await failGetMores(database.server, { errorCode: 91, times: 1_000 });
+  expect(await reading.failed()).toBeInstanceOf(AppError);
+});
 
 test("an error that is none of them ends the session at once, and the next one goes on", async () => {
   const first = await world.open({ fields: ["a"] });

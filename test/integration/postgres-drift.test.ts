@@ -5,6 +5,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FollowedDevice } from "../support/followed-device.js";
+import { PATIENCE_MS } from "../support/patience.js";
 import { pause, withClient } from "../support/postgres-machine.js";
 import { freshDatabase } from "../support/postgres-server.js";
 import type { PostgresDatabase, PostgresVersion } from "../support/postgres-server.js";
@@ -13,7 +14,6 @@ const versions: readonly PostgresVersion[] = [18, 15];
 
 /** Writes before and after each change of a table. */
 const AROUND_MS = 150;
-const WAIT_MS = 20_000;
 const KEYS = 60;
 
 let database: PostgresDatabase;
@@ -93,7 +93,7 @@ function sorted(row: Readonly<Record<string, unknown>>): Record<string, string |
 /** The writer rests, and the device holds just what the tables do. */
 async function followed(...tables: string[]): Promise<void> {
   await writer.stop();
-  const deadline = performance.now() + WAIT_MS;
+  const deadline = performance.now() + PATIENCE_MS;
   for (const table of tables) {
     for (;;) {
       const wanted = await rowsOf(table);

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Authority, textOf } from "../support/certificates.js";
+import { PATIENCE_MS } from "../support/patience.js";
 import { freshDatabase, startPostgres } from "../support/postgres-server.js";
 import type { PostgresServer, PostgresVersion } from "../support/postgres-server.js";
 import { PostgresWorld } from "../support/postgres-world.js";
@@ -42,9 +43,10 @@ async function secure(server: PostgresServer): Promise<void> {
     await server.exec(`alter system set ${setting}`);
   }
   await server.query("select pg_reload_conf()");
-  await vi.waitFor(async () => {
+  const isOn = async (): Promise<void> => {
     expect(await server.query("show ssl")).toEqual([{ ssl: "on" }]);
-  });
+  };
+  await vi.waitFor(isOn, { timeout: PATIENCE_MS });
 }
 
 describe.each(versions)("Postgres %i with TLS", (version) => {

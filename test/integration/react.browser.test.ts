@@ -20,7 +20,7 @@ afterAll(async () => {
 });
 
 async function shows(text: string): Promise<void> {
-  await page.getByRole("button", { name: text, exact: true }).waitFor({ timeout: 5_000 });
+  await page.getByRole("button", { name: text, exact: true }).waitFor();
 }
 
 function apply(what: StoreUnit): Promise<void> {

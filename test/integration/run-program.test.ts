@@ -126,10 +126,12 @@ describe("a service", () => {
     const client = await joinStore();
     await client.until(() => client.held("store:1").rows.size === 2);
     expect(JSON.parse(await program.page("/healthz"))).toMatchObject({ status: "alive" });
-    expect(JSON.parse(await program.page("/freshz"))).toMatchObject({
-      status: "fresh",
-      sources: [{ source: "shop", fresh: true, state: "streaming" }],
-    });
+    await expect
+      .poll(async () => JSON.parse(await program.page("/freshz")) as unknown)
+      .toMatchObject({
+        status: "fresh",
+        sources: [{ source: "shop", fresh: true, state: "streaming" }],
+      });
     expect(await program.metric("changecast_sessions")).toBe(1);
     expect(await program.metric("changecast_entries_total")).toBe(3);
     expect(await program.metric("changecast_journal_bytes")).toBeGreaterThan(0);

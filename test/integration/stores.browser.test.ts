@@ -2,6 +2,7 @@
 import { afterAll, beforeAll } from "vitest";
 import type { Page } from "playwright-core";
 import { storeContract } from "../contract/store.contract.js";
+import { storeTakeoverContract } from "../contract/store-takeover.js";
 import { Browser } from "../support/browser.js";
 import { indexedDbSubject, sqliteOpfsSubject } from "../support/page-store.js";
 
@@ -20,6 +21,8 @@ afterAll(async () => {
 });
 
 storeContract("IndexedDB", () => indexedDbSubject(page));
+storeTakeoverContract("IndexedDB", () => indexedDbSubject(page));
 
 // Each time that it is opened takes a worker and a new instance of SQLite: fewer trials.
 storeContract("SQLite WASM on OPFS", () => sqliteOpfsSubject(page), { seeds: 8 });
+storeTakeoverContract("SQLite WASM on OPFS", () => sqliteOpfsSubject(page));

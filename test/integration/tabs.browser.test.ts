@@ -9,12 +9,12 @@ import type { Page } from "playwright-core";
 import type { TabsPage } from "../browser/tabs-page.js";
 import { Browser } from "../support/browser.js";
 import { BrokerWorld } from "../support/broker-world.js";
+import { PATIENCE_MS } from "../support/patience.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
 
 const KEYS = 10;
 const SECOND = 1_000;
 /** A frozen leader is found out in 7 s; the rest is the machine. */
-const WAIT_MS = 30_000;
 
 let browser: Browser;
 let broker: BrokerWorld;
@@ -76,7 +76,7 @@ function wanted(channels = ["store:1", "store:2"]): readonly string[] {
 }
 
 async function eventually<T>(what: () => Promise<T>, wants: T | (() => T)): Promise<void> {
-  const until = performance.now() + WAIT_MS;
+  const until = performance.now() + PATIENCE_MS;
   for (;;) {
     const expected = typeof wants === "function" ? (wants as () => T)() : wants;
     const found = await what();

@@ -5,20 +5,16 @@
  * seed; CHANGECAST_SEEDS=<seed> repeats it alone.
  */
 import { describe, expect, test } from "vitest";
+import { chosenSeeds } from "../support/chosen-seeds.js";
 import { PipelineWorld, stateChannels } from "../support/pipeline-world.js";
 import { SeededRandom } from "../support/seeded-random.js";
-
-const given = (process.env["CHANGECAST_SEEDS"] ?? "").split(",").filter((seed) => seed !== "");
-
-const seedsOf = (count: number): number[] =>
-  given.length > 0 ? given.map(Number) : Array.from({ length: count }, (_, at) => at + 1);
 
 const STEPS = 60;
 const ROUNDS = 3;
 
 describe.each([
-  ["memory", seedsOf(25)],
-  ["lmdb", seedsOf(10)],
+  ["memory", chosenSeeds(25)],
+  ["lmdb", chosenSeeds(10)],
 ] as const)("on a journal of kind %s", (kind, seeds) => {
   test.each(seeds)("every channel holds what the rules say of the rows, seed %d", async (seed) => {
     const world = new PipelineWorld(new SeededRandom(seed), new SeededRandom(~seed), kind);

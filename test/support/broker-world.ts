@@ -5,6 +5,7 @@ import { createBroker } from "../../src/broker/broker.js";
 import type { Broker } from "../../src/broker/broker.js";
 import type { BrokerOptions } from "../../src/broker/broker-options.js";
 import { SUBPROTOCOL } from "../../src/protocol/frames.js";
+import { PATIENCE_MS } from "./patience.js";
 import { ScriptedReader } from "./scripted-reader.js";
 import { WireClient } from "./wire-client.js";
 
@@ -96,7 +97,7 @@ export class BrokerWorld {
 }
 
 /** Waits until `test` holds, looking every few milliseconds: for what no frame tells. */
-export async function eventually(test: () => boolean, withinMs = 20_000): Promise<void> {
+export async function eventually(test: () => boolean, withinMs = PATIENCE_MS): Promise<void> {
   const until = performance.now() + withinMs;
   while (!test()) {
     if (performance.now() > until) throw new Error("it did not happen in time");

@@ -15,6 +15,7 @@ import {
   sqliteSubject,
 } from "../contract/sqlite-subject.js";
 import { BrokerWorld, eventually } from "./broker-world.js";
+import { PATIENCE_MS } from "./patience.js";
 import type { ScriptedReader, Write } from "./scripted-reader.js";
 import { SeededRandom } from "./seeded-random.js";
 import { TcpProxy } from "./tcp-proxy.js";
@@ -99,7 +100,7 @@ export function put(channel: string, key: number, value = `v${key}`): Write {
 /** Waits until the store's rows are just these. */
 export async function holds(store: WorldStore, rows: Record<number, unknown>): Promise<void> {
   const wanted = JSON.stringify(rows);
-  const until = performance.now() + 8_000;
+  const until = performance.now() + PATIENCE_MS;
   for (;;) {
     const found = JSON.stringify(await store.rows());
     if (found === wanted) return;
@@ -114,7 +115,7 @@ export function channelIs(
   channel: string,
   state: string,
 ): Promise<void> {
-  return eventually(() => sync.status.channels.get(channel)?.state === state, 8_000);
+  return eventually(() => sync.status.channels.get(channel)?.state === state);
 }
 
 function ofMemory(store: MemoryStore): WorldStore {

@@ -11,6 +11,7 @@ import type { BankSide, Written } from "./bank-side.js";
 import { Device } from "./convergence-device.js";
 import { bankChannels, moneyChannels } from "./convergence-rules.js";
 import { Program } from "./end-to-end-program.js";
+import { PATIENCE_MS } from "./patience.js";
 import { pause } from "./postgres-machine.js";
 import { SeededRandom } from "./seeded-random.js";
 
@@ -34,12 +35,10 @@ export interface RunReport {
   readonly faults: readonly string[];
 }
 
-const SETTLE_MS_MAX = 30_000;
-
 /** Written to without faults before the end until the money was counted so often more, for a while: a store that is behind commits seldom. */
 const LAST_COUNTS = 6;
 const COUNTING_MS = 1_000;
-const COUNTING_MS_MAX = 10_000;
+const COUNTING_MS_MAX = 60_000;
 
 /** Throws an error that says what differs. */
 export async function runConvergence(options: RunOptions): Promise<RunReport> {
@@ -275,7 +274,7 @@ class ConvergenceRun {
     this.#tell(`all written, up to ${position}`);
     for (const device of this.#devices) {
       try {
-        await device.until(position, SETTLE_MS_MAX);
+        await device.until(position, PATIENCE_MS);
         await device.live();
       } catch (error) {
         throw new Error(`${device.name} does not reach ${position}`, { cause: error });

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type KillPoint, killPointText } from "./kill-point.js";
+import { PATIENCE_MS } from "./patience.js";
 import { freePort, pause } from "./postgres-machine.js";
 
 /** As built: `npm test` builds first. This file may be a built one itself. */
@@ -22,9 +23,9 @@ const FAILPOINT = new URL(
   import.meta.url,
 ).href;
 
-const READY_MS_MAX = 20_000;
-const STOP_MS_MAX = 15_000;
-const COMMAND_MS_MAX = 30_000;
+const READY_MS_MAX = PATIENCE_MS;
+const STOP_MS_MAX = 60_000;
+const COMMAND_MS_MAX = PATIENCE_MS;
 
 export interface Outcome {
   readonly code: number | null;

@@ -18,10 +18,9 @@ import {
   sqliteSubject,
 } from "../contract/sqlite-subject.js";
 import { FollowedTables } from "./followed-tables.js";
+import { PATIENCE_MS } from "./patience.js";
 import { pause } from "./postgres-machine.js";
 import type { PostgresDatabase } from "./postgres-server.js";
-
-const WAIT_MS = 20_000;
 
 export interface DeviceColumn {
   readonly name: string;
@@ -82,7 +81,7 @@ export class FollowedDevice {
 
   /** Until `test` holds. */
   async until(what: string, test: () => boolean): Promise<void> {
-    const deadline = performance.now() + WAIT_MS;
+    const deadline = performance.now() + PATIENCE_MS;
     while (!test()) {
       if (this.tables.failure !== undefined) throw this.tables.failure as Error;
       if (performance.now() > deadline) throw new Error(`it did not happen in time: ${what}`);

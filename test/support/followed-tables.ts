@@ -14,10 +14,9 @@ import { silentPipelineMetrics } from "../../src/pipeline/metrics.js";
 import { Pipeline } from "../../src/pipeline/pipeline.js";
 import { compileRules } from "../../src/rules/compile.js";
 import { ruleDefinition } from "../../src/rules/definition.js";
+import { PATIENCE_MS } from "./patience.js";
 import { pause } from "./postgres-machine.js";
 import type { PostgresDatabase } from "./postgres-server.js";
-
-const WAIT_MS = 15_000;
 
 /** Every table of the schema `public` goes to a channel of one rule: (id, what) each. */
 const { rules } = compileRules([
@@ -96,7 +95,7 @@ export class FollowedTables {
 
   /** Until the channel holds just the rows of the tables. */
   async follow(what: string, tables: readonly string[] = ["logs"]): Promise<void> {
-    const until = Date.now() + WAIT_MS;
+    const until = Date.now() + PATIENCE_MS;
     for (;;) {
       const wanted = await this.#wanted(tables);
       const held = await this.content();

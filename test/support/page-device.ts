@@ -12,6 +12,7 @@ import { MONEY_TOTAL } from "./bank-workload.js";
 import type { Browser, PageServer } from "./browser.js";
 import type { StoredEvent } from "./convergence-compare.js";
 import { columnsOf, moneyChannels, rowLine } from "./convergence-rules.js";
+import { PATIENCE_MS } from "./patience.js";
 import { pause } from "./postgres-machine.js";
 import type { SeededRandom } from "./seeded-random.js";
 import { TcpProxy } from "./tcp-proxy.js";
@@ -20,7 +21,6 @@ export type PageStoreKind = "indexeddb" | "sqlite";
 
 const TABS_MAX = 2;
 const OFFLINE_MS_MAX = 400;
-const LIVE_MS_MAX = 30_000;
 const OFFLINE = { offline: true, latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
 
 /** The clients of one browser. */
@@ -152,7 +152,7 @@ export class PageDevice implements BankDevice {
   }
 
   async live(): Promise<void> {
-    await within(LIVE_MS_MAX, call(this.#tab, "live"));
+    await within(PATIENCE_MS, call(this.#tab, "live"));
   }
 
   async until(position: string, ms: number): Promise<void> {

@@ -23,6 +23,7 @@ import { silentPipelineMetrics } from "../../src/pipeline/metrics.js";
 import { Pipeline } from "../../src/pipeline/pipeline.js";
 import { compileRules } from "../../src/rules/compile.js";
 import { ruleDefinition } from "../../src/rules/definition.js";
+import { PATIENCE_MS } from "./patience.js";
 import { pause } from "./postgres-machine.js";
 import { rowChain } from "./row-chains.js";
 import type { SeededRandom } from "./seeded-random.js";
@@ -30,7 +31,6 @@ import type { SeededRandom } from "./seeded-random.js";
 export const stateChannels = ["shelf:0", "shelf:1", "shelf:2", "rich", "notes"] as const;
 
 const KEYS = 12;
-const SETTLE_MS_MAX = 10_000;
 
 const items: TableDefinition = {
   name: "public.items",
@@ -170,7 +170,7 @@ export class PipelineWorld {
 
   /** Nothing is being copied, and the journal holds everything. */
   async settled(): Promise<void> {
-    const until = Date.now() + SETTLE_MS_MAX;
+    const until = Date.now() + PATIENCE_MS;
     for (;;) {
       const { notice, copying } = this.reader;
       const { generation = 0, position = "" } = notice.sources.get("shop") ?? {};

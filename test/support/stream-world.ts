@@ -11,6 +11,7 @@ import { guardConnector } from "../../src/connector/guard.js";
 import type { Change, SourceBatch, TransactionBatch } from "../../src/model/change.js";
 import type { SourcePosition } from "../../src/model/position.js";
 import type { Problem } from "../../src/model/problem.js";
+import { PATIENCE_MS } from "./patience.js";
 import type { PostgresDatabase } from "./postgres-server.js";
 
 type Options = Connecting & ProvisionOptions;
@@ -120,7 +121,7 @@ export class Reading {
   }
 
   async until(isSo: () => boolean): Promise<void> {
-    const deadline = Date.now() + 20_000;
+    const deadline = Date.now() + PATIENCE_MS;
     while (!isSo()) {
       if (this.failure !== undefined) throw this.failure as Error;
       if (Date.now() > deadline) throw new Error(`waited in vain; read: ${this.lines.join("; ")}`);

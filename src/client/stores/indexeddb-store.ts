@@ -143,7 +143,9 @@ export class IndexedDbStore implements SharedStore {
 
   unstage(channels: readonly string[]): Promise<void> {
     return this.#inLine("dropping staged entries", () =>
-      this.database.transact([STAGED], "readwrite", async (transaction) => {
+      this.database.transact([META, STAGED], "readwrite", async (transaction) => {
+        // What a later opener staged has the same names.
+        await this.#checkGeneration(transaction);
         for (const channel of channels) {
           transaction.objectStore(STAGED).delete(stagedRange(channel));
         }

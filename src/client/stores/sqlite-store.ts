@@ -79,9 +79,9 @@ class SqliteStore implements Store {
   }
 
   async unstage(channels: readonly string[]): Promise<void> {
-    await this.#inLine("dropping staged entries", function* (connection): Work<void> {
-      for (const channel of channels) yield* unstage(connection, channel);
-    });
+    await this.#inLine("dropping staged entries", (connection) =>
+      this.#unstage(connection, channels),
+    );
   }
 
   async detach(channels: readonly string[]): Promise<StoreChanges> {
@@ -255,6 +255,12 @@ class SqliteStore implements Store {
     yield* this.#checkGeneration(connection);
     for (const { schema } of batches) this.#stagedSchemas.set(versionName(schema), schema);
     yield* stageBatches(connection, batches);
+  }
+
+  /** What a later opener staged has the same names. */
+  *#unstage(connection: SqliteConnection, channels: readonly string[]): Work<void> {
+    yield* this.#checkGeneration(connection);
+    for (const channel of channels) yield* unstage(connection, channel);
   }
 
   #stagedSchema(table: string, version: number): TableSchema {

@@ -80,7 +80,7 @@ export interface Store {
   apply(unit: StoreUnit): Promise<StoreChanges>;
   /** Puts entries of a unit aside until `apply` names their channel as `staged`: they come before those of the unit. Order as they came. */
   stage(batches: readonly EntryBatch[]): Promise<void>;
-  /** Forgets what was staged for these channels. */
+  /** Forgets what was staged for these channels. Errors: CLIENT_STORE_TAKEN. */
   unstage(channels: readonly string[]): Promise<void>;
   /** One local transaction: the channels' memberships, places, and the rows nobody else holds. */
   detach(channels: readonly string[]): Promise<StoreChanges>;

@@ -215,20 +215,7 @@ describe("tables of the app's own", () => {
   });
 });
 
-describe("a second opener", () => {
-  it("takes the store over: the first one's next write fails and changes nothing", async () => {
-    await store.apply(tea());
-    const second = subject.again();
-    await second.open();
-    await expect(store.apply(tea(2))).rejects.toMatchObject({ code: "CLIENT_STORE_TAKEN" });
-    await expect(store.stage([batch("a", products)])).rejects.toMatchObject({
-      code: "CLIENT_STORE_TAKEN",
-    });
-    await expect(store.detach(["a"])).rejects.toMatchObject({ code: "CLIENT_STORE_TAKEN" });
-    await second.apply(unit(3, [step("a", 3)], batch("a", products, [3, 3, 0, "u", 1, "salt"])));
-    expect(await subject.rows(products)).toEqual([{ id: 1, name: "salt" }]);
-  });
-
+describe("an opener", () => {
   it("of an older client refuses a file that a newer one wrote", async () => {
     database.exec("UPDATE changecast_meta SET value = 99 WHERE name = 'format'");
     await expect(subject.again().open()).rejects.toMatchObject({ code: "CLIENT_STORE_NEWER" });

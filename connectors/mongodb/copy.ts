@@ -68,7 +68,9 @@ async function readChunk(
     // One more is the one that is passed over; another tells that there is more.
     ...{ limit: rowsMax + 2, batchSize: rowsMax + 2 },
   } satisfies Document;
-  const read = await reads.once(collection, find, stream.time);
+  // An answer may have no room for another beside the one that is passed over.
+  const least = before === undefined ? 1 : 2;
+  const read = await reads.some(collection, find, { time: stream.time, least });
   const { isCut, at } = read;
   const documents =
     isCut || before === undefined ? read.documents : await withLast(collection, read, reads);
@@ -105,7 +107,7 @@ async function withLast(
     ...(projection === undefined ? {} : { projection }),
     limit: 1,
   };
-  const last = await reads.once(collection, find, at);
+  const last = await reads.some(collection, find, { time: at, least: 1 });
   return [...documents, ...last.documents];
 }
 

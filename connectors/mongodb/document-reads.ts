@@ -30,6 +30,12 @@ export interface DocumentReadsOptions {
   readonly signal: AbortSignal;
 }
 
+interface Asked {
+  readonly find: Document;
+  readonly concern: Document;
+  readonly least: number;
+}
+
 export class DocumentReads {
   readonly #options: DocumentReadsOptions;
 
@@ -37,20 +43,16 @@ export class DocumentReads {
     this.#options = options;
   }
 
-  /** One batch of what `find` asks for, as of `time`, or of a later moment where that cannot be read any more. */
-  async once(
+  /**
+   * At least `least` documents of what `find` asks for, or all, as of `time`, or of a later moment where that cannot
+   * be read any more. More come only as far as one answer of the server holds them.
+   */
+  async some(
     collection: WatchedCollection,
     find: Document,
-    time: ClusterTime,
+    { time, least }: { readonly time: ClusterTime; readonly least: number },
   ): Promise<ReadDocuments> {
-    return this.#atMoment(time, (concern) =>
-      this.#inSession(async (session) => {
-        const batch = await this.#find(session, collection, { ...find, readConcern: concern });
-        const isCut = !batch.id.isZero();
-        if (isCut) await this.#kill(session, collection, batch);
-        return { documents: batch.documents, at: momentOf(batch), isCut };
-      }),
-    );
+    return this.#atMoment(time, (concern) => this.#read(collection, { find, concern, least }));
   }
 
   /** The documents of the keys (`documentKey`s) by identity; one that is not there is left out. */
@@ -70,7 +72,7 @@ export class DocumentReads {
         ...(projection === undefined ? {} : { projection }),
       };
       const read = await this.#atMoment(at, (concern) =>
-        this.#inSession((session) => this.#all(session, collection, { find, concern })),
+        this.#read(collection, { find, concern, least: Infinity }),
       );
       at = read.at;
       for (const document of read.documents) found.set(identityOf(document), document);
@@ -101,28 +103,22 @@ export class DocumentReads {
     }
   }
 
-  async #all(
-    session: ClientSession,
-    collection: WatchedCollection,
-    { find, concern }: { readonly find: Document; readonly concern: Document },
-  ): Promise<{ documents: Uint8Array[]; at: ClusterTime }> {
-    let batch = await this.#find(session, collection, { ...find, readConcern: concern });
-    const at = momentOf(batch);
-    const documents = [...batch.documents];
-    while (!batch.id.isZero()) {
-      const command = { getMore: batch.id, collection: collection.collection };
-      batch = await this.#ask(session, collection, command);
-      documents.push(...batch.documents);
-    }
-    return { documents, at };
-  }
-
-  #find(
-    session: ClientSession,
-    collection: WatchedCollection,
-    command: Document,
-  ): Promise<RawBatch> {
-    return this.#ask(session, collection, { find: collection.collection, ...command });
+  #read(collection: WatchedCollection, asked: Asked): Promise<ReadDocuments> {
+    const { find, concern: readConcern, least } = asked;
+    return this.#inSession(async (session) => {
+      const command = { find: collection.collection, ...find, readConcern };
+      let batch = await this.#ask(session, collection, command);
+      const at = momentOf(batch);
+      const documents = [...batch.documents];
+      while (documents.length < least && !batch.id.isZero()) {
+        const more = { getMore: batch.id, collection: collection.collection };
+        batch = await this.#ask(session, collection, more);
+        documents.push(...batch.documents);
+      }
+      const isCut = !batch.id.isZero();
+      if (isCut) await this.#kill(session, collection, batch);
+      return { documents, at, isCut };
+    });
   }
 
   async #ask(

@@ -65,6 +65,19 @@ describe("a copy", () => {
     expect(rows).toHaveLength(6);
   });
 
+  test.each([2, 3])(
+    "of %d neighbours that no answer holds together ends with the last",
+    async (count) => {
+      const text = "x".repeat(9 * 1024 * 1024);
+      for (let each = 0; each < count; each += 1) await items.insertOne(id(each, { a: text }));
+      await items.insertMany([id("small"), id("last")]);
+      const reading = await world.open(asked);
+      const { rows } = await copyAll(reading, name());
+      const large = Array.from({ length: count }, (_, each) => `[${String(each)}]`);
+      expect(rows.map(({ identity }) => identity)).toEqual([...large, '["last"]', '["small"]']);
+    },
+  );
+
   test("of strings under a collation, and of a clustered collection", async () => {
     const collation = { locale: "en", strength: 2 };
     await database.db.createCollection("collated", { collation });

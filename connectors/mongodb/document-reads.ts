@@ -7,11 +7,15 @@ import type { WatchedCollection } from "./collections.js";
 import type { Deployment } from "./deployment.js";
 import { isMomentGone, isMomentToCome } from "./failures.js";
 import { readBatch, type RawBatch } from "./raw-reply.js";
+import type { ResumingStream } from "./resuming-stream.js";
 import { timestampOf, type ClusterTime } from "./stream-position.js";
 import { identityOf } from "./values/identity.js";
 
 /** Keys of one read; a command holds 16 MB. */
 const KEYS_MAX = 1_000;
+
+/** A member that lags is waited for: what is read is never older than what the stream has told. */
+const READ_MS_MAX = 20_000;
 
 /** A collection that is being made or renamed can be read at a new moment soon (error 246). */
 const MOMENT_TRIES_MAX = 20;
@@ -26,6 +30,7 @@ export interface ReadDocuments {
 
 export interface DocumentReadsOptions {
   readonly deployment: Deployment;
+  readonly stream: Pick<ResumingStream, "signedTime">;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -87,18 +92,18 @@ export class DocumentReads {
   ): Promise<Read> {
     const { clock, signal } = this.#options;
     const level = "snapshot";
-    try {
-      return await read({ level, atClusterTime: timestampOf(time) });
-    } catch (error) {
-      if (isMomentToCome(error)) return read({ level });
-      if (!isMomentGone(error)) throw error;
-    }
+    const exact = { level, atClusterTime: timestampOf(time) };
+    let concern: Document = exact;
     for (let tries = 1; ; tries += 1) {
       try {
-        return await read({ level, afterClusterTime: timestampOf(time) });
+        return await read(concern);
       } catch (error) {
-        if (!isMomentGone(error) || tries >= MOMENT_TRIES_MAX) throw error;
-        await sleep(clock, MOMENT_PAUSE_MS, signal);
+        const isGone = isMomentGone(error);
+        const mayCome = isGone || isMomentToCome(error);
+        if (!mayCome || tries >= MOMENT_TRIES_MAX) throw error;
+        const isFirst = isGone && concern === exact;
+        if (isGone) concern = { level, afterClusterTime: timestampOf(time) };
+        if (!isFirst) await sleep(clock, MOMENT_PAUSE_MS, signal);
       }
     }
   }
@@ -106,7 +111,10 @@ export class DocumentReads {
   #read(collection: WatchedCollection, asked: Asked): Promise<ReadDocuments> {
     const { find, concern: readConcern, least } = asked;
     return this.#inSession(async (session) => {
-      const command = { find: collection.collection, ...find, readConcern };
+      const command = {
+        ...{ find: collection.collection, ...find, readConcern },
+        maxTimeMS: READ_MS_MAX,
+      };
       let batch = await this.#ask(session, collection, command);
       const at = momentOf(batch);
       const documents = [...batch.documents];
@@ -147,8 +155,11 @@ export class DocumentReads {
   }
 
   async #inSession<Read>(work: (session: ClientSession) => Promise<Read>): Promise<Read> {
+    const { deployment, stream } = this.#options;
     // Its own clock would be added to the read concern.
-    const session = this.#options.deployment.client.startSession({ causalConsistency: false });
+    const session = deployment.client.startSession({ causalConsistency: false });
+    // A member waits for moments that it has been told of, and refuses others.
+    if (stream.signedTime !== undefined) session.advanceClusterTime(stream.signedTime);
     try {
       return await work(session);
     } finally {

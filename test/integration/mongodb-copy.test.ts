@@ -114,6 +114,20 @@ describe("a copy", () => {
     expect(rest.rows.map(({ identity }) => identity)).toEqual(["[3]", "[4]"]);
   });
 
+  test("goes on with another filter although nothing was written since", async () => {
+    await items.insertMany([1, 2].map((each) => id(each)));
+    const first = await world.open(asked);
+    await database.db.collection("elsewhere").insertOne({});
+    await first.atHead();
+    await first.atHead();
+    await first.close();
+    const options = { pipeline: [{ $match: { "fullDocument.a": 1 } }] };
+    const second = await world.open({ ...asked, options }, first.position);
+    const { rows, hi } = await chunkOf(second, relationOf(second, name()));
+    expect(rows.map(({ identity }) => identity)).toEqual(["[1]", "[2]"]);
+    expect(hi.slice(0, 16)).toBe(first.position?.position.slice(0, 16));
+  });
+
   test("beside writes: rows are as of a moment that the stream then passes", async () => {
     await items.insertMany(Array.from({ length: 200 }, (_, each) => id(each, { a: 0 })));
     const reading = await world.open(asked);

@@ -38,8 +38,8 @@ export interface StreamBatch {
   readonly bytes: number;
   /** Everything up to it was handed out. */
   readonly token: string;
-  /** Nothing has come yet: the token only says where the stream begins, and changes of its time may follow. */
-  readonly isBeginning: boolean;
+  /** Nothing of the token's time can follow; an answer with changes does not tell. */
+  readonly endsTime: boolean;
   /** A majority keeps up: what it has not committed yet is no older than an idle primary's heartbeat (M-8). */
   readonly isCurrent: boolean;
 }
@@ -166,8 +166,13 @@ export class ResumingStream {
     const isOpen = change?.transaction !== undefined && timeOfToken(token) === timeOfChange(change);
     this.#awaitMs = isOpen ? AWAIT_REST_MS : AWAIT_MS;
     this.#moveTo(token);
-    const isBeginning = token === this.#beginning;
-    return { documents, bytes, token, isBeginning, isCurrent: isCurrent(batch, token) };
+    const endsTime = documents.length === 0 && this.#endsTime(token);
+    return { documents, bytes, token, endsTime, isCurrent: isCurrent(batch, token) };
+  }
+
+  /** Not so where the token only says where the stream begins, and where several shards are merged. */
+  #endsTime(token: string): boolean {
+    return token !== this.#beginning && !this.#plan.deployment.facts.isSharded;
   }
 
   #moveTo(token: string): void {

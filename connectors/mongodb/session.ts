@@ -86,12 +86,12 @@ class Opening {
     };
     const maker = new TransactionMaker({
       groups: new ChangeGroups(new ChangeReader(this.#collections), seen),
-      ...{ settling, endsTimes: !facts.isSharded, position: seen.position },
+      ...{ settling, position: seen.position },
       renewed: renewals(goesOn ? this.#relationsAhead(memoOf(resume)) : []),
     });
     return new MongodbSession({
       ...{ source: this.#context.source, deployment: this.#deployment, life: this.#life },
-      ...{ stream, maker, settling, lost, memo: { ...memo, ahead: [] } },
+      ...{ stream, maker, lost, memo },
       generation: resume === undefined ? 1 : resume.generation + (lost === undefined ? 0 : 1),
       relations: this.#relations(listed),
       copy: copyPower({

@@ -42,7 +42,7 @@ const made = (position = "", transaction = "", version = [7, 0, 0]): ChangeGroup
 
 /** By group: how many changes it has, as the batch shows it. */
 const take = (documents: readonly Uint8Array[], token: string): string[] => {
-  const batch = { documents, bytes: 0, token, isBeginning: false, isCurrent: true };
+  const batch = { documents, bytes: 0, token, endsTime: false, isCurrent: true };
   return [...groups.take(batch)].map((each: Grouped) =>
     "part" in each ? "part" : String(each.group.changes.length),
   );

@@ -39,7 +39,7 @@ export function copyPower(options: CopyOptions): CopyPower {
       }
     },
     estimate: async (relation) => {
-      const found = collections.of(relation);
+      const found = collections.byName(relation.name);
       if (found === undefined) return undefined;
       const { client, readPreference } = deployment;
       const own = client.db(found.db).collection(found.collection);
@@ -126,7 +126,7 @@ function bytesOf(text: string): Uint8Array {
 }
 
 function collectionOf(collections: Collections, { relation }: ChunkRequest): WatchedCollection {
-  const found = collections.of(relation);
+  const found = collections.byName(relation.name);
   if (found !== undefined) return found;
   const message = `copying ${relation.name}: no rule reads it`;
   throw new AppError("MONGODB_COMMAND_FAILED", message);

@@ -145,19 +145,14 @@ class Opening {
         found.delete(name);
         continue;
       }
-      const dot = name.indexOf(".");
-      const collection = this.#collections.find(name.slice(0, dot), name.slice(dot + 1));
+      const collection = this.#collections.byName(name);
       if (collection !== undefined) found.set(name, collection.relation);
     }
     return [...found.values()];
   }
 
   #relationsAhead({ ahead }: Memo): readonly Relation[] {
-    return ahead.flatMap((name) => {
-      const dot = name.indexOf(".");
-      const found = this.#collections.find(name.slice(0, dot), name.slice(dot + 1));
-      return found === undefined ? [] : [found.relation];
-    });
+    return ahead.flatMap((name) => this.#collections.byName(name)?.relation ?? []);
   }
 }
 

@@ -1,5 +1,4 @@
 /** Reads of documents at a moment of the cluster's time: `readConcern: snapshot` (servers since 5.0). */
-import { BSON } from "mongodb";
 import type { ClientSession, Document } from "mongodb";
 import { raceAbort, sleep } from "../../src/base/abort.js";
 import type { Clock } from "../../src/base/clock.js";
@@ -10,6 +9,7 @@ import { readBatch, type RawBatch } from "./raw-reply.js";
 import type { ResumingStream } from "./resuming-stream.js";
 import { timestampOf, type ClusterTime } from "./stream-position.js";
 import { identityOf } from "./values/identity.js";
+import { StoredId } from "./values/stored-id.js";
 
 /** Keys of one read; a command holds 16 MB. */
 const KEYS_MAX = 1_000;
@@ -69,7 +69,7 @@ export class DocumentReads {
     const found = new Map<string, Uint8Array>();
     let at = time;
     for (let from = 0; from < keys.length; from += KEYS_MAX) {
-      const $in = keys.slice(from, from + KEYS_MAX).map(idOf);
+      const $in = keys.slice(from, from + KEYS_MAX).map((key) => new StoredId(key));
       const { projection } = collection;
       const find = {
         filter: { _id: { $in } },
@@ -176,10 +176,4 @@ function momentOf({ atClusterTime, clusterTime, operationTime }: RawBatch): Clus
   const moment = atClusterTime ?? clusterTime ?? operationTime;
   if (moment === undefined) throw new RangeError("a snapshot read that does not tell its time");
   return moment;
-}
-
-/** With its type: a driver's numbers would lose what tells large ones apart. */
-function idOf(key: Uint8Array): unknown {
-  const read = BSON.deserialize(key, { promoteValues: false, bsonRegExp: true });
-  return read["_id"];
 }

@@ -3,7 +3,7 @@
  * documents that must be read, all from it to the end of a window, which become visible together.
  */
 import type { Change, SourceBatch, TransactionBatch } from "../../src/model/change.js";
-import { markOf, timeOfGroup, WINDOW_BYTES_MAX, WINDOW_COUNT_MAX } from "./change-groups.js";
+import { markOfGroup, timeOfGroup, WINDOW_BYTES_MAX, WINDOW_COUNT_MAX } from "./change-groups.js";
 import type { ChangeGroup, ChangeGroups, UntoldChange } from "./change-groups.js";
 import { tokenOf } from "./raw-change.js";
 import type { StreamBatch } from "./resuming-stream.js";
@@ -150,7 +150,7 @@ export class TransactionMaker {
     return this.#made({
       ...{ kind: "transaction", transaction: transaction ?? firstToken, part: parts, last: false },
       position: positionOfOpen(time, firstToken),
-      mark: markOf(time, transaction),
+      mark: markOfGroup(group),
       ...{ committedAt: last.committedAt, changes: this.#withRenewed(changes), bytes },
     });
   }

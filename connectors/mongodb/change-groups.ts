@@ -1,7 +1,8 @@
 /**
  * Changes in the groups in which they are handed on. A transaction's stand together under one (lsid, txnNumber), and
- * nothing marks its end: another group, a later time, or an empty answer does (M-15). Changes without them were
- * written alone; those of one answer go together, since the journal would fuse them anyway, and none waits for the next.
+ * nothing marks its end: a later time does, or an answer that says that the time is over (M-15). Several of one time,
+ * which shards can have, come interleaved, and go together. Changes without them were written alone; those of one
+ * answer go together, since the journal would fuse them anyway, and none waits for the next.
  */
 import type { Change } from "../../src/model/change.js";
 import type { ChangeReader, ReadChange, UntoldDocument } from "./change-reader.js";
@@ -20,6 +21,8 @@ export const WINDOW_COUNT_MAX = 1_000;
 export interface ChangeGroup {
   /** Undefined for changes that were written alone. */
   readonly transaction: string | undefined;
+  /** Others of its time are in it. */
+  isJoined: boolean;
   readonly first: RawChange;
   /** So far. */
   last: RawChange;
@@ -87,12 +90,13 @@ export class ChangeGroups {
     }
     const open = this.#open;
     if (open === undefined) return;
-    const isOver = open.transaction === undefined || batch.documents.length === 0;
+    const isOver = open.transaction === undefined || batch.endsTime;
     if (isOver || timeOfToken(batch.token) > timeOfChange(open.last)) yield* this.#close();
   }
 
   #extend(group: ChangeGroup, raw: RawChange, read: ReadChange): void {
     group.last = raw;
+    group.isJoined ||= raw.transaction !== group.transaction;
     group.ordinal = this.#ordinal;
     group.bytes += raw.bytes.length;
     if (read === undefined) return;
@@ -124,7 +128,8 @@ export class ChangeGroups {
       return false;
     }
     if (positionOfChange(time, tokenOf(raw), this.#ordinal) <= position) return true;
-    return whole !== "" && whole === markOf(time, raw.transaction) && position.startsWith(time);
+    if (raw.transaction === undefined || !position.startsWith(time)) return false;
+    return whole === markOf(time, raw.transaction) || whole === markOf(time, JOINED);
   }
 
   /** The last fragment of a change brings all of it (M-12). */
@@ -141,8 +146,9 @@ export class ChangeGroups {
 
 /** A document that has to be read begins a group of its own: what stands before it need not wait for the read. */
 function belongs(raw: RawChange, read: ReadChange, open: ChangeGroup): boolean {
-  if (raw.transaction !== open.transaction) return false;
-  if (raw.transaction !== undefined) return isSameTime(raw, open.last);
+  const isOne = raw.transaction !== undefined;
+  if (isOne !== (open.transaction !== undefined)) return false;
+  if (isOne) return isSameTime(raw, open.last);
   if (open.isWhole || read?.op === "whole") return false;
   if (read?.op === "untold" && open.untold.length === 0) return false;
   const count = open.changes.length + open.untold.length;
@@ -157,14 +163,22 @@ export function timeOfGroup({ last }: ChangeGroup): ClusterTime {
   return timeOfChange(last);
 }
 
+/** In a mark: all transactions of the time. */
+const JOINED = "*";
+
+export function markOfGroup(group: ChangeGroup): string {
+  return markOf(timeOfGroup(group), group.isJoined ? JOINED : group.transaction);
+}
+
 /** Names a transaction that was handed on in parts, for `SourcePosition.mark`. */
-export function markOf(time: ClusterTime, transaction: string | undefined): string {
+function markOf(time: ClusterTime, transaction: string | undefined): string {
   return transaction === undefined ? "" : `${time}/${transaction}`;
 }
 
 function newGroup(raw: RawChange): ChangeGroup {
   return {
     transaction: raw.transaction,
+    isJoined: false,
     first: raw,
     last: raw,
     ordinal: 0,

@@ -58,19 +58,16 @@ export class Collections {
     return made;
   }
 
-  of(relation: Relation): WatchedCollection | undefined {
-    const dot = relation.name.indexOf(".");
-    return this.find(relation.name.slice(0, dot), relation.name.slice(dot + 1));
+  /** `database.collection`: a database's name has no dot. */
+  byName(name: string): WatchedCollection | undefined {
+    const dot = name.indexOf(".");
+    return dot < 0 ? undefined : this.find(name.slice(0, dot), name.slice(dot + 1));
   }
 
   /** Those whose names rules write out are there even before their first document. */
   get named(): readonly WatchedCollection[] {
     const names = this.#options.patterns.filter((pattern) => !pattern.includes("*"));
-    return names.flatMap((name) => {
-      const dot = name.indexOf(".");
-      const found = dot < 0 ? undefined : this.find(name.slice(0, dot), name.slice(dot + 1));
-      return found === undefined ? [] : [found];
-    });
+    return names.flatMap((name) => this.byName(name) ?? []);
   }
 
   /** What is there now and matches: views and time series too, which have no changes. */

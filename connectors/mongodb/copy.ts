@@ -5,7 +5,7 @@
  * The order is that of the index on `_id`, over all types: `min` takes its bounds from the index, where `$gt` would
  * stay within one type. `min` is inclusive: the last document of the chunk before comes first, and is passed over.
  */
-import { BSON } from "mongodb";
+import { MaxKey } from "mongodb";
 import type { Document } from "mongodb";
 import { raceAbort } from "../../src/base/abort.js";
 import { AppError } from "../../src/base/errors.js";
@@ -16,7 +16,9 @@ import type { DocumentReads, ReadDocuments } from "./document-reads.js";
 import { failureOf } from "./failures.js";
 import type { ResumingStream } from "./resuming-stream.js";
 import { positionThrough } from "./stream-position.js";
-import { identityOf } from "./values/identity.js";
+import { bsonType } from "./values/bson-layout.js";
+import { elementOfId, identityOf } from "./values/identity.js";
+import { keyOf, StoredId } from "./values/stored-id.js";
 
 export interface CopyOptions {
   readonly deployment: Deployment;
@@ -39,7 +41,7 @@ export function copyPower(options: CopyOptions): CopyPower {
       }
     },
     estimate: async (relation) => {
-      const found = collections.of(relation);
+      const found = collections.byName(relation.name);
       if (found === undefined) return undefined;
       const { client, readPreference } = deployment;
       const own = client.db(found.db).collection(found.collection);
@@ -60,19 +62,25 @@ async function readChunk(
 ): Promise<CopyChunk> {
   const { after, rowsMax, bytesMax } = request;
   const { projection } = collection;
-  const before = after === undefined ? undefined : BSON.deserialize(bytesOf(after), AS_STORED);
+  const before = after === undefined ? undefined : bytesOf(after);
+  // Nothing comes after it, and the server refuses it as a bound.
+  if (before !== undefined && elementOfId(before).type === bsonType.maxKey) {
+    return { rows: [], hi: positionThrough(stream.time), next: undefined };
+  }
   const find = {
     ...{ filter: {}, hint: { _id: 1 }, sort: { _id: 1 } },
-    ...(before === undefined ? {} : { min: before }),
+    ...(before === undefined ? {} : { min: { _id: new StoredId(before) } }),
     ...(projection === undefined ? {} : { projection }),
     // One more is the one that is passed over; another tells that there is more.
     ...{ limit: rowsMax + 2, batchSize: rowsMax + 2 },
   } satisfies Document;
-  const read = await reads.once(collection, find, stream.time);
+  // An answer may have no room for another beside the one that is passed over.
+  const least = before === undefined ? 1 : 2;
+  const read = await reads.some(collection, find, { time: stream.time, least });
   const { isCut, at } = read;
   const documents =
     isCut || before === undefined ? read.documents : await withLast(collection, read, reads);
-  const skipped = before === undefined ? undefined : identityOf(bytesOf(after ?? ""));
+  const skipped = before === undefined ? undefined : identityOf(before);
   const rows: CopyRow[] = [];
   let bytes = 0;
   let last: Uint8Array | undefined;
@@ -89,7 +97,7 @@ async function readChunk(
     bytes += document.length;
     last = document;
   }
-  const next = isWhole || last === undefined ? undefined : keyText(last);
+  const next = isWhole || last === undefined ? undefined : keyOf(last).toString("base64");
   return { rows, hi: positionThrough(at), next };
 }
 
@@ -101,30 +109,21 @@ async function withLast(
 ): Promise<readonly Uint8Array[]> {
   const { projection } = collection;
   const find = {
-    filter: { _id: new BSON.MaxKey() },
+    filter: { _id: new MaxKey() },
     ...(projection === undefined ? {} : { projection }),
     limit: 1,
   };
-  const last = await reads.once(collection, find, at);
+  const last = await reads.some(collection, find, { time: at, least: 1 });
   return [...documents, ...last.documents];
 }
 
-const AS_STORED = { promoteValues: false, bsonRegExp: true };
-
-/** `{_id: …}` as base64: the next chunk's `after`. */
-function keyText(document: Uint8Array): string {
-  const { _id } = BSON.deserialize(document, AS_STORED);
-  // The driver cannot write `undefined`: the least bound finds that document again, and passes over it.
-  const id: unknown = _id === undefined ? new BSON.MinKey() : _id;
-  return Buffer.from(BSON.serialize({ _id: id })).toString("base64");
-}
-
+/** `{_id: …}` from base64, as `next` has it. */
 function bytesOf(text: string): Uint8Array {
   return Buffer.from(text, "base64");
 }
 
 function collectionOf(collections: Collections, { relation }: ChunkRequest): WatchedCollection {
-  const found = collections.of(relation);
+  const found = collections.byName(relation.name);
   if (found !== undefined) return found;
   const message = `copying ${relation.name}: no rule reads it`;
   throw new AppError("MONGODB_COMMAND_FAILED", message);

@@ -1,5 +1,4 @@
 /** Reads of documents at a moment of the cluster's time: `readConcern: snapshot` (servers since 5.0). */
-import { BSON } from "mongodb";
 import type { ClientSession, Document } from "mongodb";
 import { raceAbort, sleep } from "../../src/base/abort.js";
 import type { Clock } from "../../src/base/clock.js";
@@ -7,11 +6,16 @@ import type { WatchedCollection } from "./collections.js";
 import type { Deployment } from "./deployment.js";
 import { isMomentGone, isMomentToCome } from "./failures.js";
 import { readBatch, type RawBatch } from "./raw-reply.js";
+import type { ResumingStream } from "./resuming-stream.js";
 import { timestampOf, type ClusterTime } from "./stream-position.js";
 import { identityOf } from "./values/identity.js";
+import { StoredId } from "./values/stored-id.js";
 
 /** Keys of one read; a command holds 16 MB. */
 const KEYS_MAX = 1_000;
+
+/** A member that lags is waited for: what is read is never older than what the stream has told. */
+const READ_MS_MAX = 60_000;
 
 /** A collection that is being made or renamed can be read at a new moment soon (error 246). */
 const MOMENT_TRIES_MAX = 20;
@@ -26,8 +30,15 @@ export interface ReadDocuments {
 
 export interface DocumentReadsOptions {
   readonly deployment: Deployment;
+  readonly stream: Pick<ResumingStream, "signedTime">;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+}
+
+interface Asked {
+  readonly find: Document;
+  readonly concern: Document;
+  readonly least: number;
 }
 
 export class DocumentReads {
@@ -37,20 +48,16 @@ export class DocumentReads {
     this.#options = options;
   }
 
-  /** One batch of what `find` asks for, as of `time`, or of a later moment where that cannot be read any more. */
-  async once(
+  /**
+   * At least `least` documents of what `find` asks for, or all, as of `time`, or of a later moment where that cannot
+   * be read any more. More come only as far as one answer of the server holds them.
+   */
+  async some(
     collection: WatchedCollection,
     find: Document,
-    time: ClusterTime,
+    { time, least }: { readonly time: ClusterTime; readonly least: number },
   ): Promise<ReadDocuments> {
-    return this.#atMoment(time, (concern) =>
-      this.#inSession(async (session) => {
-        const batch = await this.#find(session, collection, { ...find, readConcern: concern });
-        const isCut = !batch.id.isZero();
-        if (isCut) await this.#kill(session, collection, batch);
-        return { documents: batch.documents, at: momentOf(batch), isCut };
-      }),
-    );
+    return this.#atMoment(time, (concern) => this.#read(collection, { find, concern, least }));
   }
 
   /** The documents of the keys (`documentKey`s) by identity; one that is not there is left out. */
@@ -62,7 +69,7 @@ export class DocumentReads {
     const found = new Map<string, Uint8Array>();
     let at = time;
     for (let from = 0; from < keys.length; from += KEYS_MAX) {
-      const $in = keys.slice(from, from + KEYS_MAX).map(idOf);
+      const $in = keys.slice(from, from + KEYS_MAX).map((key) => new StoredId(key));
       const { projection } = collection;
       const find = {
         filter: { _id: { $in } },
@@ -70,7 +77,7 @@ export class DocumentReads {
         ...(projection === undefined ? {} : { projection }),
       };
       const read = await this.#atMoment(at, (concern) =>
-        this.#inSession((session) => this.#all(session, collection, { find, concern })),
+        this.#read(collection, { find, concern, least: Infinity }),
       );
       at = read.at;
       for (const document of read.documents) found.set(identityOf(document), document);
@@ -85,44 +92,41 @@ export class DocumentReads {
   ): Promise<Read> {
     const { clock, signal } = this.#options;
     const level = "snapshot";
-    try {
-      return await read({ level, atClusterTime: timestampOf(time) });
-    } catch (error) {
-      if (isMomentToCome(error)) return read({ level });
-      if (!isMomentGone(error)) throw error;
-    }
+    const exact = { level, atClusterTime: timestampOf(time) };
+    let concern: Document = exact;
     for (let tries = 1; ; tries += 1) {
       try {
-        return await read({ level, afterClusterTime: timestampOf(time) });
+        return await read(concern);
       } catch (error) {
-        if (!isMomentGone(error) || tries >= MOMENT_TRIES_MAX) throw error;
-        await sleep(clock, MOMENT_PAUSE_MS, signal);
+        const isGone = isMomentGone(error);
+        const mayCome = isGone || isMomentToCome(error);
+        if (!mayCome || tries >= MOMENT_TRIES_MAX) throw error;
+        const isFirst = isGone && concern === exact;
+        if (isGone) concern = { level, afterClusterTime: timestampOf(time) };
+        if (!isFirst) await sleep(clock, MOMENT_PAUSE_MS, signal);
       }
     }
   }
 
-  async #all(
-    session: ClientSession,
-    collection: WatchedCollection,
-    { find, concern }: { readonly find: Document; readonly concern: Document },
-  ): Promise<{ documents: Uint8Array[]; at: ClusterTime }> {
-    let batch = await this.#find(session, collection, { ...find, readConcern: concern });
-    const at = momentOf(batch);
-    const documents = [...batch.documents];
-    while (!batch.id.isZero()) {
-      const command = { getMore: batch.id, collection: collection.collection };
-      batch = await this.#ask(session, collection, command);
-      documents.push(...batch.documents);
-    }
-    return { documents, at };
-  }
-
-  #find(
-    session: ClientSession,
-    collection: WatchedCollection,
-    command: Document,
-  ): Promise<RawBatch> {
-    return this.#ask(session, collection, { find: collection.collection, ...command });
+  #read(collection: WatchedCollection, asked: Asked): Promise<ReadDocuments> {
+    const { find, concern: readConcern, least } = asked;
+    return this.#inSession(async (session) => {
+      const command = {
+        ...{ find: collection.collection, ...find, readConcern },
+        maxTimeMS: READ_MS_MAX,
+      };
+      let batch = await this.#ask(session, collection, command);
+      const at = momentOf(batch);
+      const documents = [...batch.documents];
+      while (documents.length < least && !batch.id.isZero()) {
+        const more = { getMore: batch.id, collection: collection.collection };
+        batch = await this.#ask(session, collection, more);
+        documents.push(...batch.documents);
+      }
+      const isCut = !batch.id.isZero();
+      if (isCut) await this.#kill(session, collection, batch);
+      return { documents, at, isCut };
+    });
   }
 
   async #ask(
@@ -151,8 +155,11 @@ export class DocumentReads {
   }
 
   async #inSession<Read>(work: (session: ClientSession) => Promise<Read>): Promise<Read> {
+    const { deployment, stream } = this.#options;
     // Its own clock would be added to the read concern.
-    const session = this.#options.deployment.client.startSession({ causalConsistency: false });
+    const session = deployment.client.startSession({ causalConsistency: false });
+    // A member waits for moments that it has been told of, and refuses others.
+    if (stream.signedTime !== undefined) session.advanceClusterTime(stream.signedTime);
     try {
       return await work(session);
     } finally {
@@ -169,10 +176,4 @@ function momentOf({ atClusterTime, clusterTime, operationTime }: RawBatch): Clus
   const moment = atClusterTime ?? clusterTime ?? operationTime;
   if (moment === undefined) throw new RangeError("a snapshot read that does not tell its time");
   return moment;
-}
-
-/** With its type: a driver's numbers would lose what tells large ones apart. */
-function idOf(key: Uint8Array): unknown {
-  const read = BSON.deserialize(key, { promoteValues: false, bsonRegExp: true });
-  return read["_id"];
 }

@@ -16,7 +16,7 @@ export interface Memo {
   /** Of the stages behind `$changeStream`: a token is good for one filter only (M-5). */
   readonly filter: string;
   readonly setName: string;
-  /** Relations with documents that run ahead of the stream. */
+  /** Relations with documents that run ahead of the stream, or that are to be copied again. */
   readonly ahead: readonly string[];
 }
 

@@ -8,7 +8,6 @@ import { closeClient, headOf, type Deployment } from "./deployment.js";
 import { failureOf, isHistoryLost } from "./failures.js";
 import { memoText, type Memo } from "./history.js";
 import type { ResumingStream } from "./resuming-stream.js";
-import type { Settling } from "./settling.js";
 import { placeOf, secondsOf } from "./stream-position.js";
 import type { TransactionMaker } from "./transaction-maker.js";
 
@@ -20,8 +19,7 @@ export interface SessionState {
   readonly deployment: Deployment;
   readonly stream: ResumingStream;
   readonly maker: TransactionMaker;
-  readonly settling: Settling;
-  readonly memo: Memo;
+  readonly memo: Omit<Memo, "ahead">;
   readonly copy: CopyPower;
   readonly life: AbortController;
 }
@@ -61,8 +59,8 @@ export class MongodbSession implements SourceSession {
   }
 
   memo(): string {
-    const { memo, settling } = this.#state;
-    return memoText({ ...memo, ahead: settling.relations });
+    const { memo, maker } = this.#state;
+    return memoText({ ...memo, ahead: maker.ahead });
   }
 
   async lag(position: string): Promise<SourceLag | undefined> {

@@ -5,7 +5,7 @@
 import { bufferOf } from "../../src/base/bytes.js";
 import { AppError } from "../../src/base/errors.js";
 import { bsonType, documentEnd, int32At, isNamed } from "./values/bson-layout.js";
-import { nameEnd, valueEnd } from "./values/bson-layout.js";
+import { nameEnd, textAt, valueEnd } from "./values/bson-layout.js";
 import { tokenTime, type ClusterTime } from "./stream-position.js";
 
 /** Of what a change may lack. */
@@ -225,10 +225,6 @@ export function readNamespace(bytes: Buffer, at: number): Namespace {
     else if (field === "coll") collection = textAt(bytes, value);
   });
   return { db, collection };
-}
-
-function textAt(bytes: Buffer, at: number): string {
-  return bytes.toString("utf8", at + 4, at + 4 + int32At(bytes, at) - 1);
 }
 
 function readFragment(bytes: Buffer, at: number): RawChange["fragment"] {

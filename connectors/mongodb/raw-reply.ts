@@ -2,7 +2,7 @@
 import { bufferOf } from "../../src/base/bytes.js";
 import { Long } from "mongodb";
 import type { Timestamp } from "mongodb";
-import { bsonType, documentEnd, int32At, nameEnd } from "./values/bson-layout.js";
+import { bsonType, documentEnd, nameEnd, textAt } from "./values/bson-layout.js";
 import { eachField } from "./raw-change.js";
 import { hexTime, timeOf, type ClusterTime } from "./stream-position.js";
 
@@ -81,8 +81,4 @@ function itemsOf(bytes: Buffer, from: number): Uint8Array[] {
 /** A database's name holds no dot, a collection's may. */
 function collectionOf(namespace: string): string {
   return namespace.slice(namespace.indexOf(".") + 1);
-}
-
-function textAt(bytes: Buffer, at: number): string {
-  return bytes.toString("utf8", at + 4, at + 4 + int32At(bytes, at) - 1);
 }

@@ -10,6 +10,7 @@
  * 4. After `invalidate` it goes on with the next cursor: a database that was dropped may come again.
  * 5. Change documents are not decoded, so that one without a token is found by whoever takes it apart.
  */
+import type { ClusterTime as SignedTime } from "mongodb";
 import { sleep } from "../../src/base/abort.js";
 import { backoffDelayMs } from "../../src/base/backoff.js";
 import type { Clock, Random } from "../../src/base/clock.js";
@@ -37,8 +38,8 @@ export interface StreamBatch {
   readonly bytes: number;
   /** Everything up to it was handed out. */
   readonly token: string;
-  /** Nothing has come yet: the token only says where the stream begins, and changes of its time may follow. */
-  readonly isBeginning: boolean;
+  /** Nothing of the token's time can follow; an answer with changes does not tell. */
+  readonly endsTime: boolean;
   /** A majority keeps up: what it has not committed yet is no older than an idle primary's heartbeat (M-8). */
   readonly isCurrent: boolean;
 }
@@ -51,6 +52,8 @@ function isCurrent({ clusterTime }: RawBatch, token: string): boolean {
 export interface ResumingStreamOptions {
   readonly plan: CursorPlan;
   readonly start: StreamStart;
+  /** The time that was read up to before; undefined where the stream begins with the next moment. */
+  readonly from: ClusterTime | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -64,6 +67,7 @@ export class ResumingStream {
   #cursor: ServerCursor | undefined;
   #start: StreamStart;
   #token = "";
+  #signedTime: SignedTime | undefined;
   /** Where the server said that the first cursor begins. */
   #beginning = "";
   #ahead: Promise<StreamBatch> | undefined;
@@ -93,9 +97,14 @@ export class ResumingStream {
   /** Up to where it was fetched; at or above all that was handed out. */
   get time(): ClusterTime {
     const time = timeOfToken(this.#token);
-    // A stream that begins now begins with the next moment, which nothing has yet.
-    const isNow = this.#token === this.#beginning && Object.keys(this.#options.start).length === 0;
-    return isNow ? timeBefore(time) : time;
+    if (this.#token !== this.#beginning) return time;
+    // The next moment, which nothing has yet.
+    return this.#options.from ?? timeBefore(time);
+  }
+
+  /** Of the server that is read, at `time` or later. */
+  get signedTime(): SignedTime | undefined {
+    return this.#signedTime;
   }
 
   /** The next batch, which may be empty. The one after it is fetched meanwhile: two are in memory at most. */
@@ -157,12 +166,18 @@ export class ResumingStream {
     const isOpen = change?.transaction !== undefined && timeOfToken(token) === timeOfChange(change);
     this.#awaitMs = isOpen ? AWAIT_REST_MS : AWAIT_MS;
     this.#moveTo(token);
-    const isBeginning = token === this.#beginning;
-    return { documents, bytes, token, isBeginning, isCurrent: isCurrent(batch, token) };
+    const endsTime = documents.length === 0 && this.#endsTime(token);
+    return { documents, bytes, token, endsTime, isCurrent: isCurrent(batch, token) };
+  }
+
+  /** Not so where the token only says where the stream begins, and where several shards are merged. */
+  #endsTime(token: string): boolean {
+    return token !== this.#beginning && !this.#plan.deployment.facts.isSharded;
   }
 
   #moveTo(token: string): void {
     this.#token = token;
+    this.#signedTime = this.#cursor?.signedTime ?? this.#signedTime;
     this.#start = { startAfter: { _data: token } };
   }
 

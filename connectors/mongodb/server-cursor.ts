@@ -2,7 +2,7 @@
  * A change stream's cursor on one server, read as raw batches. It does not resume: resuming-stream.ts does.
  * The driver's own change stream decodes every change and keeps the token of a batch to itself.
  */
-import type { ClientSession, Db, Document, MongoClient, Timestamp } from "mongodb";
+import type { ClientSession, ClusterTime, Db, Document, MongoClient, Timestamp } from "mongodb";
 import { MongoClient as Client } from "mongodb";
 import { raceAbort } from "../../src/base/abort.js";
 import { closeClient, isAtLeast, type Deployment } from "./deployment.js";
@@ -68,6 +68,11 @@ export class ServerCursor {
   /** The server closed it, as after an `invalidate`. */
   get isOver(): boolean {
     return this.#batch.id.isZero();
+  }
+
+  /** The newest that the server knew of, with its signature: other members believe it. */
+  get signedTime(): ClusterTime | undefined {
+    return this.#session.clusterTime;
   }
 
   /** Waits for changes, at most `waitMs`. */

@@ -78,7 +78,7 @@ class Opening {
     const goesOn = resume !== undefined && lost === undefined;
     const { clock } = this.#context;
     const life = AbortSignal.any([signal, this.#life.signal]);
-    const reads = new DocumentReads({ deployment: this.#deployment, clock, signal: life });
+    const reads = new DocumentReads({ deployment: this.#deployment, stream, clock, signal: life });
     const settling = new Settling(reads, log);
     const seen = {
       position: goesOn ? resume.position : "",
@@ -86,12 +86,12 @@ class Opening {
     };
     const maker = new TransactionMaker({
       groups: new ChangeGroups(new ChangeReader(this.#collections), seen),
-      ...{ settling, endsTimes: !facts.isSharded, position: seen.position },
+      ...{ settling, position: seen.position },
       renewed: renewals(goesOn ? this.#relationsAhead(memoOf(resume)) : []),
     });
     return new MongodbSession({
       ...{ source: this.#context.source, deployment: this.#deployment, life: this.#life },
-      ...{ stream, maker, settling, lost, memo: { ...memo, ahead: [] } },
+      ...{ stream, maker, lost, memo },
       generation: resume === undefined ? 1 : resume.generation + (lost === undefined ? 0 : 1),
       relations: this.#relations(listed),
       copy: copyPower({
@@ -104,12 +104,13 @@ class Opening {
   async #start(plan: CursorPlan, memo: Omit<Memo, "ahead">): Promise<Started> {
     const { resume, source } = this.#context;
     if (resume === undefined) return { stream: await this.#stream(plan, {}), lost: undefined };
-    const head = await this.#headFrom(placeOf(resume.position).time);
+    const { time } = placeOf(resume.position);
+    const head = await this.#headFrom(time);
     const verdict = judgeHistory(resume, { ...memo, head });
     let why = "lost" in verdict ? verdict.lost : "";
     if ("start" in verdict) {
       try {
-        return { stream: await this.#stream(plan, verdict.start), lost: undefined };
+        return { stream: await this.#stream(plan, verdict.start, time), lost: undefined };
       } catch (error) {
         if (!isHistoryLost(error)) throw error;
         why = errorText(error);
@@ -129,10 +130,10 @@ class Opening {
     }
   }
 
-  #stream(plan: CursorPlan, start: StreamStart): Promise<ResumingStream> {
+  #stream(plan: CursorPlan, start: StreamStart, from?: ClusterTime): Promise<ResumingStream> {
     const { clock, random, log, signal } = this.#context;
     const life = AbortSignal.any([signal, this.#life.signal]);
-    return ResumingStream.open({ plan, start, clock, random, log, signal: life });
+    return ResumingStream.open({ plan, start, from, clock, random, log, signal: life });
   }
 
   /** What rules name outright is there even before its first document. */
@@ -144,19 +145,14 @@ class Opening {
         found.delete(name);
         continue;
       }
-      const dot = name.indexOf(".");
-      const collection = this.#collections.find(name.slice(0, dot), name.slice(dot + 1));
+      const collection = this.#collections.byName(name);
       if (collection !== undefined) found.set(name, collection.relation);
     }
     return [...found.values()];
   }
 
   #relationsAhead({ ahead }: Memo): readonly Relation[] {
-    return ahead.flatMap((name) => {
-      const dot = name.indexOf(".");
-      const found = this.#collections.find(name.slice(0, dot), name.slice(dot + 1));
-      return found === undefined ? [] : [found.relation];
-    });
+    return ahead.flatMap((name) => this.#collections.byName(name)?.relation ?? []);
   }
 }
 

@@ -6,7 +6,7 @@
  * of the stream, is counted, and is read once more when the stream has passed that moment.
  */
 import type { Log } from "../../src/base/log.js";
-import type { Change, RowChange } from "../../src/model/change.js";
+import type { Change, Relation, RowChange } from "../../src/model/change.js";
 import { settled, type UntoldDocument } from "./change-reader.js";
 import type { DocumentReads } from "./document-reads.js";
 import type { ClusterTime } from "./stream-position.js";
@@ -21,23 +21,28 @@ interface Ahead {
 }
 
 export class Settling {
-  readonly #reads: DocumentReads;
+  readonly #reads: Pick<DocumentReads, "byKeys">;
   readonly #log: Log;
   readonly #ahead = new Map<string, Ahead>();
+  /** Of them: those that the batch which is out makes good. A session that ends before it is taken needs them still. */
+  #settled: string[] = [];
   #count = 0;
 
-  constructor(reads: DocumentReads, log: Log) {
+  constructor(reads: Pick<DocumentReads, "byKeys">, log: Log) {
     this.#reads = reads;
     this.#log = log;
   }
 
   /** Relations with documents that run ahead of the stream. */
   get relations(): readonly string[] {
-    return [
-      ...new Set(
-        [...this.#ahead.values()].map(({ document }) => document.collection.relation.name),
-      ),
-    ];
+    const ahead = [...this.#ahead.values()];
+    return [...new Set(ahead.map(({ document }) => document.collection.relation.name))];
+  }
+
+  /** The batch with what was settled last is the pipeline's. */
+  taken(): void {
+    for (const name of this.#settled) this.#ahead.delete(name);
+    this.#settled = [];
   }
 
   /** Documents that were read ahead of the stream, which has now passed the moment of the read. */
@@ -69,11 +74,11 @@ export class Settling {
 
   #note(own: ReadonlyMap<string, UntoldDocument>, until: ClusterTime | undefined): Change[] {
     let relation: Change["relation"] | undefined;
-    for (const [identity, document] of own) {
+    for (const document of own.values()) {
       ({ relation } = document.collection);
-      const name = `${relation.name}\n${identity}`;
-      if (until === undefined) this.#ahead.delete(name);
-      else this.#ahead.set(name, { document, until });
+      const name = nameOf(relation, document.identity);
+      if (until !== undefined) this.#ahead.set(name, { document, until });
+      else if (this.#ahead.has(name)) this.#settled.push(name);
     }
     if (until === undefined || relation === undefined) return [];
     this.#count += own.size;
@@ -82,7 +87,7 @@ export class Settling {
     });
     if (this.#ahead.size <= AHEAD_MAX) return [];
     for (const [name, { document }] of this.#ahead) {
-      if (document.collection.relation.name === relation.name) this.#ahead.delete(name);
+      if (document.collection.relation.name === relation.name) this.#settled.push(name);
     }
     return [{ op: "renew", relation }];
   }
@@ -107,15 +112,15 @@ export function withoutUntold(
 ): readonly Change[] {
   const from = new Map<string, number>();
   for (const { document, before } of untold) {
-    const name = `${document.collection.relation.name}\n${document.identity}`;
+    const name = nameOf(document.collection.relation, document.identity);
     if (!from.has(name)) from.set(name, before);
   }
   return changes.filter((change, at) => {
     if (change.op === "truncate" || change.op === "renew") return true;
-    return at < (from.get(nameOf(change)) ?? Infinity);
+    return at < (from.get(nameOf(change.relation, change.identity)) ?? Infinity);
   });
 }
 
-function nameOf({ relation, identity }: RowChange): string {
-  return `${relation.name}\n${String(identity)}`;
+function nameOf({ name }: Relation, identity: RowChange["identity"]): string {
+  return `${name}\n${String(identity)}`;
 }

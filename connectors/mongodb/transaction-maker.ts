@@ -3,7 +3,7 @@
  * documents that must be read, all from it to the end of a window, which become visible together.
  */
 import type { Change, SourceBatch, TransactionBatch } from "../../src/model/change.js";
-import { markOf, timeOfGroup, WINDOW_BYTES_MAX, WINDOW_COUNT_MAX } from "./change-groups.js";
+import { markOfGroup, timeOfGroup, WINDOW_BYTES_MAX, WINDOW_COUNT_MAX } from "./change-groups.js";
 import type { ChangeGroup, ChangeGroups, UntoldChange } from "./change-groups.js";
 import { tokenOf } from "./raw-change.js";
 import type { StreamBatch } from "./resuming-stream.js";
@@ -18,8 +18,6 @@ const UNTOLD_MAX = 100_000;
 export interface TransactionMakerOptions {
   readonly groups: ChangeGroups;
   readonly settling: Settling;
-  /** An empty answer proves that nothing of its time can follow: not so where several shards are merged. */
-  readonly endsTimes: boolean;
   /** To be journaled first: collections that have to be copied again. */
   readonly renewed: readonly Change[];
   /** The journal's; "" where reading begins anew. */
@@ -32,6 +30,8 @@ export class TransactionMaker {
   #bytes = 0;
   #count = 0;
   #renewed: readonly Change[];
+  /** Those of the transaction that is out. */
+  #told: readonly Change[] = [];
   #position: string;
 
   constructor(options: TransactionMakerOptions) {
@@ -40,7 +40,26 @@ export class TransactionMaker {
     this.#position = options.position;
   }
 
+  /** Relations with documents that run ahead of the stream, or to be copied again: what the pipeline has not taken yet. */
+  get ahead(): readonly string[] {
+    const renewed = [...this.#told, ...this.#renewed].map(({ relation }) => relation.name);
+    return [...new Set([...this.#options.settling.relations, ...renewed])];
+  }
+
   async *take(batch: StreamBatch): AsyncGenerator<SourceBatch> {
+    for await (const made of this.#make(batch)) {
+      yield made;
+      // The next one is asked for: this one was taken. Of a transaction in parts that is so with the last.
+      if (made.kind === "transaction" && made.last) this.#taken();
+    }
+  }
+
+  #taken(): void {
+    this.#told = [];
+    this.#options.settling.taken();
+  }
+
+  async *#make(batch: StreamBatch): AsyncGenerator<SourceBatch> {
     const { groups } = this.#options;
     let yielded = 0;
     for (const grouped of groups.take(batch)) {
@@ -131,7 +150,7 @@ export class TransactionMaker {
     return this.#made({
       ...{ kind: "transaction", transaction: transaction ?? firstToken, part: parts, last: false },
       position: positionOfOpen(time, firstToken),
-      mark: markOf(time, transaction),
+      mark: markOfGroup(group),
       ...{ committedAt: last.committedAt, changes: this.#withRenewed(changes), bytes },
     });
   }
@@ -149,9 +168,8 @@ export class TransactionMaker {
   }
 
   async *#idle(batch: StreamBatch): AsyncGenerator<SourceBatch> {
-    const { token, documents, isBeginning, isCurrent } = batch;
-    const isHead = documents.length === 0;
-    const own = positionOfIdle(token, isHead && !isBeginning && this.#options.endsTimes);
+    const { token, documents, endsTime, isCurrent } = batch;
+    const own = positionOfIdle(token, endsTime);
     // Long tokens are told apart by an ordinal, which an idle place has not.
     const position = own < this.#position ? this.#position : own;
     const time = timeOfToken(token);
@@ -160,7 +178,7 @@ export class TransactionMaker {
       yield await this.#late(position, time, due);
     }
     this.#position = position;
-    yield { kind: "idle", position, atHead: isHead && isCurrent };
+    yield { kind: "idle", position, atHead: documents.length === 0 && isCurrent };
   }
 
   /** What has to be said although nothing was written. */
@@ -180,6 +198,7 @@ export class TransactionMaker {
   #withRenewed(changes: readonly Change[]): readonly Change[] {
     if (this.#renewed.length === 0) return changes;
     const all = [...changes, ...this.#renewed];
+    this.#told = [...this.#told, ...this.#renewed];
     this.#renewed = [];
     return all;
   }

@@ -1,10 +1,13 @@
 /** Existing documents, chunk by chunk, beside the stream (mongodb.md 5.4). */
-import { Decimal128, Double, Long, MaxKey, MinKey, ObjectId } from "mongodb";
+import { BSON, Decimal128, Double, Long, MaxKey, MinKey, ObjectId } from "mongodb";
 import type { Collection } from "mongodb";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { raw } from "../support/bson-bytes.js";
+import type { RawValue } from "../support/bson-bytes.js";
 import { freshMongodbDatabase } from "../support/mongodb-server.js";
 import type { MongodbDatabase } from "../support/mongodb-server.js";
 import { id, MongodbWorld } from "../support/mongodb-world.js";
+import { rawCommand } from "../support/raw-command.js";
 import { chunkOf, copyAll, relationOf } from "../support/postgres-world.js";
 
 let database: MongodbDatabase;
@@ -32,6 +35,34 @@ const keys = (): unknown[] => [
   ...[Buffer.from("a"), new ObjectId(), false, true, new Date(0), new MaxKey()],
 ];
 
+/** What the driver reads as something else than it is. */
+const HEX = "0102030405060708090a0b0c";
+const bent = [
+  ...[raw.null, raw.dbPointer("a", HEX), raw.dbPointer("b", HEX)],
+  ...[raw.undefined, raw.null, raw.dbPointer("a", HEX), raw.dbPointer("b", HEX)].map((value) =>
+    raw.document([["k", value]]),
+  ),
+  ...[raw.symbol("s"), raw.document([["k", raw.symbol("s")]])],
+];
+
+/** As bytes; `a` is a document, so that an update inside it has to be read. */
+async function insertRaw(key: RawValue, n: number): Promise<void> {
+  const { hostname: host, port } = new URL(database.url);
+  const a = raw.document([["n", raw.int32(n)]]);
+  const documents = raw.array([
+    raw.document([
+      ["_id", key],
+      ["a", a],
+    ]),
+  ]);
+  const command = [
+    ["insert", raw.text("items")],
+    ["documents", documents],
+  ] as const;
+  const reply = await rawCommand({ host, port: Number(port) }, database.name, command);
+  expect(BSON.deserialize(reply)).toMatchObject({ n: 1 });
+}
+
 describe("a copy", () => {
   test.each([1, 2, 3, 100])(
     "over keys of all kinds shows each once, %d at a time",
@@ -46,6 +77,27 @@ describe("a copy", () => {
       expect(new Set(rows.map(({ identity }) => identity)).size).toBe(all.length);
     },
   );
+
+  test("over keys that a driver bends shows each once, and so do reads of single documents", async () => {
+    for (const [n, key] of bent.entries()) await insertRaw(key, n);
+    const reading = await world.open(asked);
+    for (const rowsMax of [1, 2]) {
+      const { rows } = await copyAll(reading, name(), { rowsMax });
+      const found = rows.map(({ values }) => values[1]).sort();
+      expect(found).toEqual(bent.map((_, n) => `{"n":${String(n)}}`));
+    }
+    await items.updateMany({}, { $set: { "a.m": 1 } });
+    await reading.until(() => reading.changes.length === bent.length);
+    expect(reading.changes.map(({ op }) => op)).toEqual(bent.map(() => "update"));
+  });
+
+  test("from the greatest key on is over", async () => {
+    await items.insertMany([1, new MaxKey()].map((key) => id(key)));
+    const reading = await world.open(asked);
+    const after = Buffer.from(BSON.serialize({ _id: new MaxKey() })).toString("base64");
+    const { rows, next } = await chunkOf(reading, relationOf(reading, name()), after);
+    expect([rows, next]).toEqual([[], undefined]);
+  });
 
   test("keeps to the bytes of a chunk, and takes a larger document alone", async () => {
     const text = "x".repeat(100_000);
@@ -64,6 +116,19 @@ describe("a copy", () => {
     const { rows } = await copyAll(reading, name(), { bytesMax: 1e9 });
     expect(rows).toHaveLength(6);
   });
+
+  test.each([2, 3])(
+    "of %d neighbours that no answer holds together ends with the last",
+    async (count) => {
+      const text = "x".repeat(9 * 1024 * 1024);
+      for (let each = 0; each < count; each += 1) await items.insertOne(id(each, { a: text }));
+      await items.insertMany([id("small"), id("last")]);
+      const reading = await world.open(asked);
+      const { rows } = await copyAll(reading, name());
+      const large = Array.from({ length: count }, (_, each) => `[${String(each)}]`);
+      expect(rows.map(({ identity }) => identity)).toEqual([...large, '["last"]', '["small"]']);
+    },
+  );
 
   test("of strings under a collation, and of a clustered collection", async () => {
     const collation = { locale: "en", strength: 2 };
@@ -99,6 +164,20 @@ describe("a copy", () => {
     const second = await world.open(asked);
     const rest = await chunkOf(second, relationOf(second, name()), chunk.next);
     expect(rest.rows.map(({ identity }) => identity)).toEqual(["[3]", "[4]"]);
+  });
+
+  test("goes on with another filter although nothing was written since", async () => {
+    await items.insertMany([1, 2].map((each) => id(each)));
+    const first = await world.open(asked);
+    await database.db.collection("elsewhere").insertOne({});
+    await first.atHead();
+    await first.atHead();
+    await first.close();
+    const options = { pipeline: [{ $match: { "fullDocument.a": 1 } }] };
+    const second = await world.open({ ...asked, options }, first.position);
+    const { rows, hi } = await chunkOf(second, relationOf(second, name()));
+    expect(rows.map(({ identity }) => identity)).toEqual(["[1]", "[2]"]);
+    expect(hi.slice(0, 16)).toBe(first.position?.position.slice(0, 16));
   });
 
   test("beside writes: rows are as of a moment that the stream then passes", async () => {

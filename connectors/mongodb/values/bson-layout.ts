@@ -61,6 +61,11 @@ export function int32At(bytes: Uint8Array, at: number): number {
   );
 }
 
+/** The string that begins at `at`. */
+export function textAt(bytes: Buffer, at: number): string {
+  return bytes.toString("utf8", at + 4, at + 4 + int32At(bytes, at) - 1);
+}
+
 /** Where the document that begins at `at` ends: just after its closing zero. */
 export function documentEnd(bytes: Uint8Array, at: number): number {
   const length = int32At(bytes, at);

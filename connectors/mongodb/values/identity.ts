@@ -28,13 +28,22 @@ export interface DocumentId {
 }
 
 export function idOf(raw: Uint8Array, start = 0): DocumentId {
+  const { bytes, type, at } = elementOfId(raw, start);
+  return idAt(bytes, type, at);
+}
+
+/** Where the value of the `_id` lies. */
+export function elementOfId(
+  raw: Uint8Array,
+  start = 0,
+): { readonly bytes: Buffer; readonly type: number; readonly at: number; readonly end: number } {
   const bytes = bufferOf(raw);
   const limit = documentEnd(bytes, start) - 1;
   for (let at = start + 4; at < limit;) {
     const type = bytes[at] ?? 0;
     const end = nameEnd(bytes, at + 1);
     const next = valueEnd(bytes, type, end + 1, limit);
-    if (isNamed(ID, bytes, at + 1, end)) return idAt(bytes, type, end + 1);
+    if (isNamed(ID, bytes, at + 1, end)) return { bytes, type, at: end + 1, end: next };
     at = next;
   }
   throw malformed("a document without an _id");

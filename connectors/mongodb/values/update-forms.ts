@@ -5,7 +5,7 @@
  */
 import { ABSENT } from "../../../src/model/change.js";
 import type { FieldPatch } from "../../../src/model/change.js";
-import { bsonType, int32At } from "./bson-layout.js";
+import { bsonType, int32At, textAt } from "./bson-layout.js";
 import { elementsOf, type Element } from "./elements.js";
 import type { UpdateForms, UpdateReading } from "./forms.js";
 import { patchOf, PatchTree } from "./patch-tree.js";
@@ -64,14 +64,14 @@ function setOf(bytes: Buffer, { name, type, at }: Element): Edit {
 }
 
 function removalOf(bytes: Buffer, element: Element): Edit {
-  return { path: textAt(bytes, element), how: { kind: "remove" } };
+  return { path: textAt(bytes, element.at), how: { kind: "remove" } };
 }
 
 function truncationOf(bytes: Buffer, element: Element): Edit {
   let path = "";
   let size = 0;
   for (const inner of elementsOf(bytes, element.at)) {
-    if (inner.name === "field") path = textAt(bytes, inner);
+    if (inner.name === "field") path = textAt(bytes, inner.at);
     else if (inner.name === "newSize") size = int32At(bytes, inner.at);
   }
   return { path, how: { kind: "truncate", size } };
@@ -81,13 +81,9 @@ function truncationOf(bytes: Buffer, element: Element): Edit {
 function stepsOf(bytes: Buffer, element: Element): readonly PathStep[] {
   return elementsOf(bytes, element.at).map((each) =>
     each.type === bsonType.string
-      ? { kind: "name", name: textAt(bytes, each) }
+      ? { kind: "name", name: textAt(bytes, each.at) }
       : { kind: "index", name: String(int32At(bytes, each.at)) },
   );
-}
-
-function textAt(bytes: Buffer, { at }: Element): string {
-  return bytes.toString("utf8", at + 4, at + 4 + int32At(bytes, at) - 1);
 }
 
 /** Two fields can have one dotted path: "a.b", and b inside a. Then nothing tells them apart. */

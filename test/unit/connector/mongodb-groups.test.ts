@@ -41,8 +41,12 @@ const made = (position = "", transaction = "", version = [7, 0, 0]): ChangeGroup
 };
 
 /** By group: how many changes it has, as the batch shows it. */
-const take = (documents: readonly Uint8Array[], token: string): string[] => {
-  const batch = { documents, bytes: 0, token, isBeginning: false, isCurrent: true };
+const take = (
+  documents: readonly Uint8Array[],
+  token: string,
+  endsTime = documents.length === 0,
+): string[] => {
+  const batch = { documents, bytes: 0, token, endsTime, isCurrent: true };
   return [...groups.take(batch)].map((each: Grouped) =>
     "part" in each ? "part" : String(each.group.changes.length),
   );
@@ -68,6 +72,18 @@ describe("a transaction", () => {
     expect(take([raw(2, session(2))], tokenOf(3, 1))).toEqual(["1"]);
   });
 
+  test("and others of its time, which shards can have, go together (M-16)", () => {
+    const mixed = [raw(1, session(1)), raw(1, session(2)), raw(1, session(1)), raw(2)];
+    expect(take(mixed, tokenOf(2, 9))).toEqual(["3", "1"]);
+  });
+
+  test("of shards does not end with an empty answer, but when its time is over (M-16)", () => {
+    expect(take([raw(1, session(1))], tokenOf(1, 1))).toEqual([]);
+    expect(take([], tokenOf(1, 1), false)).toEqual([]);
+    expect(groups.isOpen).toBe(true);
+    expect(take([], tokenOf(2, 1), false)).toEqual(["1"]);
+  });
+
   test("is never mixed with what was written alone at its time (servers since 8.0)", () => {
     const mixed = [raw(1), raw(1, session(1)), raw(1, session(1)), raw(1)];
     expect(take(mixed, tokenOf(1, 9))).toEqual(["1", "2", "1"]);
@@ -79,6 +95,12 @@ describe("a transaction", () => {
     const again = [raw(1, session(1)), raw(1, session(1)), raw(2, session(2)), raw(3)];
     expect(take(again, tokenOf(3, 9))).toEqual(["1", "1"]);
   });
+});
+
+test("transactions of one time that were journaled in parts are passed over together (M-16)", () => {
+  groups = made(`6B07769400000001-${tokenOf(1, 1)}~`, "6B07769400000001/*");
+  const again = [raw(1, session(1)), raw(1, session(2)), raw(1, session(1)), raw(1), raw(3)];
+  expect(take(again, tokenOf(3, 9))).toEqual(["2"]);
 });
 
 describe("a change", () => {

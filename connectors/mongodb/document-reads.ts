@@ -15,7 +15,7 @@ import { StoredId } from "./values/stored-id.js";
 const KEYS_MAX = 1_000;
 
 /** A member that lags is waited for: what is read is never older than what the stream has told. */
-const READ_MS_MAX = 60_000;
+const READ_MS_MAX = 30_000;
 
 /** A collection that is being made or renamed can be read at a new moment soon (error 246). */
 const MOMENT_TRIES_MAX = 20;

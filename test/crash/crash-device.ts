@@ -6,8 +6,7 @@ import { join } from "node:path";
 import { openPhotostructure } from "../contract/sqlite-subject.js";
 import { type HoldsEvents, storedEvents, storedRows } from "../support/convergence-compare.js";
 import { type KillPoint, killPointText } from "../support/kill-point.js";
-
-const SETTLE_MS_MAX = 30_000;
+import { PATIENCE_MS } from "../support/patience.js";
 
 const main = join(import.meta.dirname, "../../dist/test/crash/device-process.js");
 
@@ -73,7 +72,7 @@ export class CrashDevice {
   async settle(position: string): Promise<void> {
     this.#said = "";
     this.#child?.stdin?.write(`${position}\n`);
-    const until = performance.now() + SETTLE_MS_MAX;
+    const until = performance.now() + PATIENCE_MS;
     while (!this.#said.includes("settled\n")) {
       if (performance.now() > until || !this.isRunning) {
         throw new Error(`${this.name} does not reach ${position}: ${this.#said}${this.log}`);

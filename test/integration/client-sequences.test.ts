@@ -10,6 +10,7 @@ import { type Cast, changecast } from "../../src/client/client.js";
 import { type MemoryStore, memoryStore } from "../../src/client/stores/memory-store.js";
 import type { Sync } from "../../src/client/sync.js";
 import { BrokerWorld } from "../support/broker-world.js";
+import { PATIENCE_MS } from "../support/patience.js";
 import { SeededRandom } from "../support/seeded-random.js";
 import { TcpProxy } from "../support/tcp-proxy.js";
 
@@ -18,7 +19,6 @@ const only = process.env["CLIENT_SEED"];
 const STEPS_MAX = 8;
 /** The scripted journal looks at all it ever held for each comparison: a new one now and then. */
 const WORLD_SEQUENCES = 100;
-const SETTLE_MS = 20_000;
 const KEYS = 6;
 const KEY = "a key of twenty characters";
 /** Every unit writes both with the same value. */
@@ -255,7 +255,7 @@ async function sequence(world: World, app: App, seed: number): Promise<void> {
 }
 
 async function settled(world: World, app: App, what: string): Promise<void> {
-  const until = performance.now() + SETTLE_MS;
+  const until = performance.now() + PATIENCE_MS;
   for (;;) {
     const wanted = JSON.stringify(world.rows([...app.attached]));
     const found = JSON.stringify(app.rows());

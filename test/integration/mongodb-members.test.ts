@@ -26,12 +26,12 @@ beforeEach(async () => {
   await silence();
   const drop = (): Promise<void> => Promise.resolve();
   world = new MongodbWorld({ name: "shop", url: server.url, server, db, drop });
-}, 60_000);
+});
 
 afterEach(async () => {
   await world.close();
   await server.close();
-}, 60_000);
+});
 
 const asAdmin = (member: MongoMember, command: Document): Promise<Document> =>
   withMember(member.url, (client) => client.db("admin").command(command));

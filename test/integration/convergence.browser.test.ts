@@ -53,8 +53,8 @@ test.each(seeds)(
           return devices.create(options, count % 4 === 0 ? "sqlite" : "indexeddb");
         },
       });
-      expect(report.transactions).toBeGreaterThan(100);
-      expect(report.counted).toBeGreaterThan(50);
+      expect(report.transactions).toBeGreaterThan(40);
+      expect(report.counted).toBeGreaterThan(5);
       expect(browser.errors.splice(0)).toEqual([]);
     } catch (error) {
       const again = `CHANGECAST_SEEDS=${String(seed)} npm test -- test/integration/convergence.browser.test.ts`;

@@ -221,7 +221,7 @@ describe("a stop", () => {
     const begun = performance.now();
     process.kill(pid, "SIGTERM");
     await client.closed;
-    expect(performance.now() - begun).toBeLessThan(3_000);
+    expect(performance.now() - begun).toBeLessThan(8_000);
     await program.kill();
     await started();
     expect((await joinStore()).rows("store:1")).toEqual({ 1: "tea", 2: "pot" });

@@ -165,6 +165,9 @@ rules:
     const own = await check();
     expect(own.code).toBe(0);
     expect(own.found).toContain("5 warning sources.shop POSTGRES_SLOT_BUSY");
+    const types = await runProgram(["types", "-c", program.configFile]);
+    expect(types.code).toBe(0);
+    expect(types.out).toContain("export interface Items");
     const other = await Program.create(postgres);
     try {
       const { code, out } = await runProgram(["check", "-c", other.configFile]);

@@ -130,8 +130,7 @@ export class IndexedDbStore implements SharedStore {
   stage(batches: readonly EntryBatch[]): Promise<void> {
     return this.#inLine("staging entries", async () => {
       await this.database.ensure(batches.flatMap(({ schema }) => this.#shapes(schema)));
-      await this.database.transact([META, STAGED], "readwrite", async (transaction) => {
-        await this.#checkGeneration(transaction);
+      await this.#asOwner([META, STAGED], async (transaction) => {
         const store = transaction.objectStore(STAGED);
         for (const batch of batches) {
           this.#stagedCount += 1;
@@ -143,9 +142,7 @@ export class IndexedDbStore implements SharedStore {
 
   unstage(channels: readonly string[]): Promise<void> {
     return this.#inLine("dropping staged entries", () =>
-      this.database.transact([META, STAGED], "readwrite", async (transaction) => {
-        // What a later opener staged has the same names.
-        await this.#checkGeneration(transaction);
+      this.#asOwner([META, STAGED], async (transaction) => {
         for (const channel of channels) {
           transaction.objectStore(STAGED).delete(stagedRange(channel));
         }
@@ -258,6 +255,17 @@ export class IndexedDbStore implements SharedStore {
     return [...INTERNAL, ...shapes.map(({ name }) => name)];
   }
 
+  /** Every write: who had the store open before disturbs nobody, not even by dropping what was staged. */
+  #asOwner(
+    stores: readonly string[],
+    work: (transaction: IDBTransaction) => Promise<void>,
+  ): Promise<void> {
+    return this.database.transact(stores, "readwrite", async (transaction) => {
+      await this.#checkGeneration(transaction);
+      await work(transaction);
+    });
+  }
+
   async #checkGeneration(transaction: IDBTransaction): Promise<void> {
     const meta = transaction.objectStore(META);
     const found = (await got(meta.get("generation"))) as number | undefined;
@@ -283,11 +291,7 @@ export class IndexedDbStore implements SharedStore {
       const tally = new ChangeTally();
       const tables = new Map(this.#tables);
       const channels = new Map(this.#channels);
-      await this.database.transact(stores, "readwrite", async (transaction) => {
-        const write = { transaction, tables, channels, tally };
-        await this.#checkGeneration(transaction);
-        await work(write);
-      });
+      await this.#asOwner(stores, (transaction) => work({ transaction, tables, channels, tally }));
       this.#tables = tables;
       this.#channels = channels;
       const changes = tally.changes;

@@ -75,13 +75,13 @@ class SqliteStore implements Store {
   }
 
   async stage(batches: readonly EntryBatch[]): Promise<void> {
-    await this.#inLine("staging entries", (connection) => this.#stage(connection, batches));
+    await this.#asOwner("staging entries", (connection) => this.#stage(connection, batches));
   }
 
   async unstage(channels: readonly string[]): Promise<void> {
-    await this.#inLine("dropping staged entries", (connection) =>
-      this.#unstage(connection, channels),
-    );
+    await this.#asOwner("dropping staged entries", function* (connection): Work<void> {
+      for (const channel of channels) yield* unstage(connection, channel);
+    });
   }
 
   async detach(channels: readonly string[]): Promise<StoreChanges> {
@@ -252,15 +252,8 @@ class SqliteStore implements Store {
   }
 
   *#stage(connection: SqliteConnection, batches: readonly EntryBatch[]): Work<void> {
-    yield* this.#checkGeneration(connection);
     for (const { schema } of batches) this.#stagedSchemas.set(versionName(schema), schema);
     yield* stageBatches(connection, batches);
-  }
-
-  /** What a later opener staged has the same names. */
-  *#unstage(connection: SqliteConnection, channels: readonly string[]): Work<void> {
-    yield* this.#checkGeneration(connection);
-    for (const channel of channels) yield* unstage(connection, channel);
   }
 
   #stagedSchema(table: string, version: number): TableSchema {
@@ -283,7 +276,7 @@ class SqliteStore implements Store {
 
   /** A transaction that changes rows; nothing of it is remembered if it fails. */
   async #change(what: string, work: (write: Write) => Work<void>): Promise<StoreChanges> {
-    const write = await this.#inLine(what, (connection) => this.#write(connection, work));
+    const write = await this.#asOwner(what, (connection) => this.#write(connection, work));
     this.#tables = write.tables;
     this.#channels = write.channels;
     const changes = write.tally.changes;
@@ -292,12 +285,20 @@ class SqliteStore implements Store {
   }
 
   *#write(connection: SqliteConnection, work: (write: Write) => Work<void>): Work<Write> {
-    yield* this.#checkGeneration(connection);
     const tables = new Map(this.#tables);
     const channels = new Map(this.#channels);
     const write: Write = { connection, tables, channels, tally: new ChangeTally() };
     yield* work(write);
     return write;
+  }
+
+  /** Every write: who had the store open before disturbs nobody, not even by dropping what was staged. */
+  #asOwner<T>(what: string, work: (connection: SqliteConnection) => Work<T>): Promise<T> {
+    const check = (connection: SqliteConnection): Work<void> => this.#checkGeneration(connection);
+    return this.#inLine(what, function* (connection): Work<T> {
+      yield* check(connection);
+      return yield* work(connection);
+    });
   }
 
   #inLine<T>(what: string, work: (connection: SqliteConnection) => Work<T>): Promise<T> {

@@ -7,7 +7,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { PostgresBank } from "../support/bank-postgres.js";
 import { Browser } from "../support/browser.js";
-import { chosenSeeds } from "../support/chosen-seeds.js";
+import { chosenSeeds, ofSeed } from "../support/chosen-seeds.js";
 import { runConvergence } from "../support/convergence-run.js";
 import { PageDevices } from "../support/page-device.js";
 import { startPostgres } from "../support/postgres-server.js";
@@ -43,7 +43,7 @@ test.each(seeds)(
   async (seed) => {
     const mayRestart = seed % RESTART_EVERY === 0;
     let count = seed;
-    try {
+    await ofSeed("test/integration/convergence.browser.test.ts", seed, async () => {
       const report = await runConvergence({
         ...{ seed, ms: RUN_MS, calmCopy: true },
         bank: (name, random) => PostgresBank.create({ server, name, random, mayRestart }),
@@ -56,10 +56,6 @@ test.each(seeds)(
       expect(report.transactions).toBeGreaterThan(40);
       expect(report.counted).toBeGreaterThan(5);
       expect(browser.errors.splice(0)).toEqual([]);
-    } catch (error) {
-      const again = `CHANGECAST_SEEDS=${String(seed)} npm test -- test/integration/convergence.browser.test.ts`;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new Error(`seed ${String(seed)}, again with: ${again}\n${reason}`, { cause: error });
-    }
+    });
   },
 );

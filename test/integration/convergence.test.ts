@@ -6,7 +6,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PostgresBank } from "../support/bank-postgres.js";
-import { chosenSeeds } from "../support/chosen-seeds.js";
+import { chosenSeeds, ofSeed } from "../support/chosen-seeds.js";
 import { runConvergence } from "../support/convergence-run.js";
 import { startPostgres } from "../support/postgres-server.js";
 import type { PostgresServer, PostgresVersion } from "../support/postgres-server.js";
@@ -39,17 +39,13 @@ describe.each<PostgresVersion>(versions)("on Postgres %d", (version) => {
 
   test.each(mine)("every store holds what the rules say of the database, seed %d", async (seed) => {
     const mayRestart = seed % RESTART_EVERY === 0;
-    try {
+    await ofSeed("test/integration/convergence.test.ts", seed, async () => {
       const report = await runConvergence({
         ...{ seed, ms: RUN_MS },
         bank: (name, random) => PostgresBank.create({ server, name, random, mayRestart }),
       });
       expect(report.transactions).toBeGreaterThan(40);
       expect(report.counted).toBeGreaterThan(5);
-    } catch (error) {
-      const again = `CHANGECAST_SEEDS=${String(seed)} npm test -- test/integration/convergence.test.ts`;
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new Error(`seed ${String(seed)}, again with: ${again}\n${reason}`, { cause: error });
-    }
+    });
   });
 });

@@ -6,7 +6,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { MongodbBank } from "../support/bank-mongodb.js";
-import { chosenSeeds } from "../support/chosen-seeds.js";
+import { chosenSeeds, ofSeed } from "../support/chosen-seeds.js";
 import { runConvergence } from "../support/convergence-run.js";
 import { startMongodb } from "../support/mongodb-server.js";
 import type { MongodbServer } from "../support/mongodb-server.js";
@@ -37,18 +37,14 @@ describe.each<1 | 3>(sizes)("on a replica set of %d", (members) => {
     "every store holds what the rules say of the database, seed %d",
     async (seed) => {
       const updates = seed % 2 === 0 ? "nested" : "refetch";
-      try {
+      await ofSeed("test/integration/mongodb-convergence.test.ts", seed, async () => {
         const report = await runConvergence({
           ...{ seed, ms: RUN_MS },
           bank: (name, random) => MongodbBank.create({ server, name, random, updates }),
         });
         expect(report.transactions).toBeGreaterThan(20);
         expect(report.counted).toBeGreaterThan(0);
-      } catch (error) {
-        const again = `CHANGECAST_SEEDS=${String(seed)} npm test -- test/integration/mongodb-convergence.test.ts`;
-        const reason = error instanceof Error ? error.message : String(error);
-        throw new Error(`seed ${String(seed)}, again with: ${again}\n${reason}`, { cause: error });
-      }
+      });
     },
   );
 });

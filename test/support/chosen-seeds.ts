@@ -9,3 +9,14 @@ export function chosenSeeds(count: number, more: readonly number[] = []): number
   const length = Math.min(count, most);
   return [...Array.from({ length }, (_, at) => at + 1), ...more];
 }
+
+/** A failure names its seed, and the command that repeats it. `file`: of the test. */
+export async function ofSeed(file: string, seed: number, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
+  } catch (error) {
+    const again = `CHANGECAST_SEEDS=${String(seed)} npm test -- ${file}`;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Error(`seed ${String(seed)}, again with: ${again}\n${reason}`, { cause: error });
+  }
+}

@@ -23,9 +23,7 @@ const FAILPOINT = new URL(
   import.meta.url,
 ).href;
 
-const READY_MS_MAX = PATIENCE_MS;
 const STOP_MS_MAX = 60_000;
-const COMMAND_MS_MAX = PATIENCE_MS;
 
 export interface Outcome {
   readonly code: number | null;
@@ -136,7 +134,7 @@ ${parts}`,
 
   /** Resolves when `/readyz` says so; rejects with the log when it ended before. */
   async ready(): Promise<void> {
-    const deadline = performance.now() + READY_MS_MAX;
+    const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
       if (this.#child === undefined) throw new Error(`the program ended:\n${this.logTail()}`);
       if (await isOk(this.opsUrl("/readyz"))) return;
@@ -215,7 +213,7 @@ export async function runProgram(
   let err = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => (out += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (err += text));
-  const late = setTimeout(() => child.kill("SIGKILL"), COMMAND_MS_MAX);
+  const late = setTimeout(() => child.kill("SIGKILL"), PATIENCE_MS);
   await once(child, "close");
   clearTimeout(late);
   children.delete(child);

@@ -5,6 +5,16 @@ import console from "node:console";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 
+const LINES_MAX = 12;
+
+/** The first lines of a message, indented. */
+const linesOf = (message) =>
+  message
+    .split("\n")
+    .slice(0, LINES_MAX)
+    .map((line) => `  ${line.slice(0, 300)}`)
+    .join("\n");
+
 const [failedSteps, ...resultFiles] = process.argv.slice(2);
 let passed = 0;
 let failed = Number(failedSteps);
@@ -16,8 +26,10 @@ for (const resultsFile of resultFiles) {
     file.assertionResults.map((result) => ({ file: file.name, ...result })),
   );
   const notPassed = tests.filter((result) => result.status !== "passed");
-  for (const { file, fullName, status } of notPassed)
+  for (const { file, fullName, status, failureMessages = [] } of notPassed) {
     console.log(`${status}: ${file}: ${fullName}`);
+    for (const message of failureMessages) console.log(linesOf(message));
+  }
   passed += tests.length - notPassed.length;
   failed += notPassed.length;
   // The step failed too when a test did: count those tests, not the step on top of them. A file that

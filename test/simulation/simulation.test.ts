@@ -2,10 +2,9 @@
  * The whole pipeline on virtual time, from one seed each (see world.ts), and the proof that each checker can
  * fail. `npm run simulate` runs many more; CHANGECAST_SEEDS=<seed> repeats one here.
  */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { chosenSeeds } from "../support/chosen-seeds.js";
+import { memoryInUse } from "../support/memory-in-use.js";
 import { canaries } from "./canaries.js";
 import { checkers, repeatCommand, simulate } from "./simulate.js";
 
@@ -21,9 +20,6 @@ const seeds = chosenSeeds(SEEDS, FOUND);
 const groups = Array.from({ length: Math.ceil(seeds.length / SEEDS_PER_TEST) }, (_, at) =>
   seeds.slice(at * SEEDS_PER_TEST, (at + 1) * SEEDS_PER_TEST),
 );
-
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
 
 describe("a simulation", () => {
   test.each(groups.map((group) => [group[0] ?? 0, group.at(-1) ?? 0, group] as const))(
@@ -46,8 +42,7 @@ describe("a simulation", () => {
 test("a world that is over leaves nothing in memory, though its processes were not stopped", async () => {
   const heapAfter = async (from: number, to: number): Promise<number> => {
     for (let seed = from; seed <= to; seed += 1) await simulate({ seed });
-    collect();
-    return process.memoryUsage().heapUsed;
+    return memoryInUse().heapUsed;
   };
   const before = await heapAfter(1, 20);
   const after = await heapAfter(21, 120);

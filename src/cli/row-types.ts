@@ -2,7 +2,6 @@
  * `changecast types > shop.d.ts`: the tables that clients get, as TypeScript: of every rule of the
  * configuration, held against the tables that its source shows now. Changes nothing anywhere.
  */
-import { dispositionOf } from "../base/error-catalogue.js";
 import { bindSources } from "../compose/ask-sources.js";
 import { loadConfig } from "../config/load.js";
 import { reportProblems } from "../config/report.js";
@@ -43,19 +42,14 @@ Exit code 2: something in the configuration must be mended; \`changecast check\`
     const asked =
       config === undefined
         ? { problems: [], bound: [] }
-        : await bindSources({ config, signal: io.stop });
+        : await bindSources({ config, signal: io.stop, isForTables: true });
     const problems = [...loaded.problems, ...asked.problems.map((one) => loaded.locate(one))];
     // Beside the declarations, which go to a file.
     const colour = io.colour && io.errIsTerminal;
-    const isBound = (name: string): boolean => asked.bound.some(({ rule }) => rule.name === name);
-    const isAllBound = config?.rules.every(({ name }) => isBound(name)) === true;
-    // Where the tables were seen, what passes by itself (the service reads the slot) stands in nobody's way.
-    const isRefused = problems.some(
-      ({ level, code }) => level === "error" && !(isAllBound && dispositionOf(code) === "retry"),
-    );
     if (problems.length > 0) {
       for (const line of reportProblems(problems, { colour })) io.err(line);
     }
+    const isRefused = problems.some(({ level }) => level === "error");
     if (config === undefined || isRefused) return exitCodes.refused;
     const tables = new Map<string, DeclaredTable>();
     for (const { table, rule, columns, key } of asked.bound) {

@@ -25,6 +25,8 @@ export interface AskOptions {
   readonly onNote?: (source: string, note: string) => void;
   /** What the journal holds of a source. One that was read before may be away for a while: then it warns. */
   readonly resume?: (source: string) => SourcePosition | undefined;
+  /** Only the tables are wanted: where they are seen, what passes by itself (the service reads the slot) warns. */
+  readonly isForTables?: boolean;
 }
 
 export interface SourceAnswers {
@@ -78,7 +80,8 @@ async function askSource(
       signal,
     });
     signal.throwIfAborted();
-    if (resume === undefined) return report;
+    const isSeen = options.isForTables === true && report.relations.length > 0;
+    if (resume === undefined && !isSeen) return report;
     return { ...report, problems: report.problems.map(tolerated) };
   } catch (error) {
     if (isAbort(error, signal)) throw error;

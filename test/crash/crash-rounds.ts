@@ -1,4 +1,5 @@
 /** The rounds of the crash tests: something is killed, everything comes up again, and every file is compared. */
+import { ofSeed } from "../support/chosen-seeds.js";
 import { type KillPoint, killPointText } from "../support/kill-point.js";
 import { pause } from "../support/postgres-machine.js";
 import { SeededRandom } from "../support/seeded-random.js";
@@ -34,17 +35,15 @@ export async function withRounds(
   bankOf: (random: SeededRandom) => Promise<CrashBank>,
   body: (rounds: CrashRounds) => Promise<void>,
 ): Promise<void> {
-  const random = new SeededRandom(seed);
-  const world = await CrashWorld.create(await bankOf(random), random);
-  try {
-    await body(new CrashRounds(world, random));
-  } catch (error) {
-    const again = `CHANGECAST_SEEDS=${String(seed)} npm test -- test/crash/${file}`;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`again with: ${again}\n${reason}`, { cause: error });
-  } finally {
-    await world.close();
-  }
+  await ofSeed(`test/crash/${file}`, seed, async () => {
+    const random = new SeededRandom(seed);
+    const world = await CrashWorld.create(await bankOf(random), random);
+    try {
+      await body(new CrashRounds(world, random));
+    } finally {
+      await world.close();
+    }
+  });
 }
 
 export class CrashRounds {

@@ -151,8 +151,9 @@ export class PageDevice implements BankDevice {
     }
   }
 
+  /** Tables may still be copied, beside writers that never rest: on a slow machine each chunk waits for the stream. */
   async live(): Promise<void> {
-    await within(PATIENCE_MS, call(this.#tab, "live"));
+    await within(2 * PATIENCE_MS, call(this.#tab, "live"));
   }
 
   async until(position: string, ms: number): Promise<void> {

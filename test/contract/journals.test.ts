@@ -1,10 +1,19 @@
 /** Both journals keep the contract; the one on disk refuses folders that are not its own. */
-import fs, { mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import fs, {
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { systemClock, systemRandom } from "../../src/base/clock.js";
+import { BlocksFile } from "../../src/journal/lmdb/blocks-file.js";
 import { openLmdbJournal, readParked } from "../../src/journal/lmdb/lmdb-journal.js";
 import type { LmdbJournal } from "../../src/journal/lmdb/lmdb-journal.js";
 import { MemoryDisk } from "../../src/journal/memory/memory-disk.js";
@@ -79,6 +88,56 @@ describe("a journal's folder", () => {
     expect(await code(() => open(folder))).toBe("JOURNAL_IN_USE");
     await journal.close();
     await (await open(folder)).close();
+  });
+
+  it("has what its former writer was told is durable, and nothing that this one writes later", async () => {
+    const append = (journal: JournalWriter, fact: string): Promise<number> =>
+      journal.append(journal.block(), { positions: new Map(), facts: new Map([["f", fact]]) });
+    const former = await open(folder);
+    await append(former, "durable");
+    // As if both had found the same leftover.
+    unlinkSync(join(folder, "writer.sock"));
+    const journal = await open(folder);
+    expect(journal.fact("f")).toBe("durable");
+    expect(await code(() => append(former, "late"))).toBe("JOURNAL_IN_USE");
+    await append(journal, "newest");
+    await code(() => former.close());
+    await journal.close();
+    const again = await open(folder);
+    expect(again.fact("f")).toBe("newest");
+    await again.close();
+  });
+
+  it("is refused without its write-ahead log, and with that of another time", async () => {
+    const wal = join(folder, "appends.wal");
+    await (await open(folder)).close();
+    const older = readFileSync(wal);
+    await (await open(folder)).close();
+    const own = readFileSync(wal);
+    rmSync(wal);
+    expect(await code(() => open(folder))).toBe("JOURNAL_DAMAGED");
+    writeFileSync(wal, older);
+    expect(await code(() => open(folder))).toBe("JOURNAL_DAMAGED");
+    writeFileSync(wal, own);
+    await (await open(folder)).close();
+  });
+
+  it("goes on where starts ended before their write-ahead log had its place", async () => {
+    const wal = join(folder, "appends.wal");
+    await (await open(folder)).close();
+    const older = readFileSync(wal);
+    const journal = await open(folder);
+    const facts = new Map([["f", "kept"]]);
+    await journal.append(journal.block(), { positions: new Map(), facts });
+    await journal.close();
+    renameSync(wal, `${wal}.new`);
+    writeFileSync(wal, older);
+    const failing = vi.spyOn(BlocksFile.prototype, "commit").mockRejectedValue(new Error("killed"));
+    await expect(open(folder)).rejects.toThrow("killed");
+    failing.mockRestore();
+    const again = await open(folder);
+    expect(again.fact("f")).toBe("kept");
+    await again.close();
   });
 
   it("is not taken where it holds something else", async () => {

@@ -26,7 +26,7 @@ export const DEVICE_STEPS: readonly Step[] = [
 export const COPY_STEPS: readonly Step[] = [
   ["RowWriter.copied", "before", 1],
   ["RowWriter.copied", "after", 2],
-  ["BlocksFile.append", "in", 6],
+  ["BlockAppends.append", "in", 6],
 ];
 
 /** A failure says how to see it again: `file` is that of the test. */

@@ -6,12 +6,14 @@
 import { writeSync } from "node:fs";
 import { systemClock, systemRandom } from "../../src/base/clock.js";
 import type { AppendFacts, JournalWriter } from "../../src/journal/journal.js";
+import { BlockAppends } from "../../src/journal/lmdb/block-appends.js";
 import { BlocksFile } from "../../src/journal/lmdb/blocks-file.js";
 import { DerivedQueue } from "../../src/journal/lmdb/derived-queue.js";
 import { Environment } from "../../src/journal/lmdb/environment.js";
 import { openLmdbJournal } from "../../src/journal/lmdb/lmdb-journal.js";
 import { LmdbKeep } from "../../src/journal/lmdb/lmdb-keep.js";
 import { Retention } from "../../src/journal/lmdb/retention.js";
+import { WalFile } from "../../src/journal/lmdb/wal-file.js";
 import { WriteBack } from "../../src/journal/lmdb/write-back.js";
 import { killAt, readKillPoint } from "../support/kill-point.js";
 import { crashSettings, crashTime, positionOf } from "./journal-settings.js";
@@ -27,6 +29,7 @@ import {
 const [folder = "", kill = ""] = process.argv.slice(2);
 const UNITS_MAX = 300;
 const targets = {
+  ...{ BlockAppends: BlockAppends.prototype, WalFile: WalFile.prototype, WalFiles: WalFile },
   ...{ BlocksFile: BlocksFile.prototype, DerivedQueue: DerivedQueue.prototype },
   ...{ Environment: Environment.prototype, LmdbKeep: LmdbKeep.prototype },
   ...{ Retention: Retention.prototype, WriteBack: WriteBack.prototype },

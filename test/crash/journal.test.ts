@@ -28,7 +28,11 @@ import type { CrashRows } from "./journal-units.js";
 
 /** Named steps, and how often one may be passed before it kills. */
 const POINTS: readonly (readonly [point: string, times: number])[] = [
-  ["BlocksFile.append", 40],
+  ["BlockAppends.append", 40],
+  ["BlockAppends.settle", 20],
+  ["WalFiles.create", 1],
+  ["WalFile.write", 40],
+  ["BlocksFile.commit", 20],
   ["BlocksFile.writePart", 30],
   ["BlocksFile.discardUnit", 9],
   ["BlocksFile.trim", 4],
@@ -47,6 +51,7 @@ const SOME_UNITS = ["LmdbKeep.release", "after", 40] as const;
 /** Pages this small make every reading take many laps. */
 const LAP_BYTES = 1_000;
 const FLIPS = 40;
+const FLIPPED_BYTES = 12;
 
 const writer = join(import.meta.dirname, "../../dist/test/crash/journal-writer.js");
 
@@ -98,8 +103,9 @@ describe("a bit flipped in blocks that are not written back, or in a position", 
       for (let round = 0; round < FLIPS; round += 1) {
         rmSync(folder, { recursive: true });
         cpSync(whole, folder, { recursive: true });
-        const at = flipBit(join(folder, "blocks.mdb"), random);
-        const what = `seed ${seed}: a bit of byte ${at}`;
+        const file = random.pick(["blocks.mdb", "appends.wal"]) ?? "";
+        const at = flipBit(join(folder, file), random);
+        const what = `seed ${seed}: a bit of byte ${at} of ${file}`;
         const isWhole = await compareDamaged(said, what);
         if (!isWhole) refused += 1;
       }
@@ -130,14 +136,24 @@ async function compareDamaged(said: Said, what: string): Promise<boolean> {
 /** In what a block or a position says. Pages that are free hold such texts too. */
 function flipBit(path: string, random: SeededRandom): number {
   const bytes = readFileSync(path);
+  // The write-ahead log's last record is one that never became whole if its bytes are not what was written.
+  const end = path.endsWith(".wal") ? lastRecordOf(bytes) : bytes.length;
   const places: number[] = [];
   for (const text of ["unit ", '"position"']) {
-    for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) places.push(at);
+    for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) {
+      if (at + FLIPPED_BYTES <= end) places.push(at);
+    }
   }
-  const at = (random.pick(places) ?? 0) + random.below(12);
+  const at = (random.pick(places) ?? 0) + random.below(FLIPPED_BYTES);
   bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
   writeFileSync(path, bytes);
   return at;
+}
+
+/** Where it begins (wal-file.ts). */
+function lastRecordOf(bytes: Buffer): number {
+  const name = bytes.subarray(16, 24);
+  return bytes.lastIndexOf(name) - 8;
 }
 
 interface Said {

@@ -14,7 +14,7 @@ killedUnderLoad("MongoDB", {
     ["ResumingStream.next", "after", 60],
     ["DocumentReads.byKeys", "after", 10],
     ["MongodbSession.memo", "before", 40],
-    ["BlocksFile.append", "after", 40],
+    ["BlockAppends.append", "after", 40],
     ["SourceIntake.durable", "before", 40],
   ],
   hugeSteps: [

@@ -17,7 +17,7 @@ const STUCK_CLIENTS = 20;
 const ROWS = 24_000;
 const ROW = "x".repeat(4_000);
 /** So long that few commits fit into the time that writing takes, on a slow machine too. */
-const COMMIT_LATE_MS = 5_000;
+const APPEND_LATE_MS = 5_000;
 const WRITTEN_MB = (ROWS * ROW.length) / 1024 ** 2;
 
 let served: ServedTable;
@@ -106,7 +106,7 @@ describe("memory stays bounded", () => {
   it("with a journal that cannot keep up: the source is read no further", async () => {
     await served.program.stop();
     served.program.start({
-      kill: { point: "Environment.commit", moment: "late", count: COMMIT_LATE_MS },
+      kill: { point: "BlockAppends.append", moment: "late", count: APPEND_LATE_MS },
     });
     await served.program.ready();
     await expect.poll(async () => (await served.health()).fresh).toBe(true);

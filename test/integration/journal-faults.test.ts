@@ -66,7 +66,7 @@ describe("a full disk", () => {
     await served.sync.live();
     const held = served.rows().length;
     expect(held).toBeGreaterThanOrEqual(200);
-    expect((await served.health()).why).toMatch(/^writing .*\.mdb: /);
+    expect((await served.health()).why).toMatch(/^writing .*\.(mdb|wal): /);
     await served.write(10);
     await pause(1_500);
     expect((await places()).confirmed).toBe(confirmed);
@@ -95,7 +95,7 @@ describe("a slow disk", () => {
   it("makes larger commits, shows nothing before it is durable, and loses nothing by a kill", async () => {
     await served.up();
     await served.program.stop();
-    const kill = { point: "Environment.commit", moment: "late", count: 400 } as const;
+    const kill = { point: "BlockAppends.append", moment: "late", count: 400 } as const;
     served.program.start({ kill });
     await served.program.ready();
     await served.equal("on a slow disk");

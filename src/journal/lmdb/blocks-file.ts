@@ -15,15 +15,19 @@ import type { TakenBlock } from "../draft.js";
 import type { SpilledDocuments } from "../spilled-documents.js";
 import type { HidingMark } from "../hiding.js";
 import type { Carried } from "../journal-desk.js";
-import type { AppendFacts, CopyStatus, LogNumber } from "../journal.js";
+import type { CopyStatus, LogNumber } from "../journal.js";
 import type { Run } from "../runs.js";
 import { SLICE_ROWS } from "../turn.js";
+import type { AppendRow, AppendTable } from "./append-rows.js";
 import type { EnvironmentOptions, Row, Table } from "./environment.js";
 import { JournalFile } from "./journal-file.js";
 import { endOf, numberKey, partKey, pendingKey, readNumber, textKey } from "./row-keys.js";
 
 const META_TRIMMED = Buffer.from("trimmed");
 const META_COPYING = Buffer.from("copying");
+/** Name of the write-ahead log of this run, and the newest of its records that is here. */
+const META_WAL = Buffer.from("wal");
+const META_WAL_NUMBER = Buffer.from("wal-number");
 
 /** Of the checksum before a row of JSON. */
 const SUM_BYTES = 4;
@@ -41,6 +45,7 @@ export class BlocksFile extends JournalFile {
   readonly #hiding: Table;
   readonly #parts: Table;
   readonly #pending: Table;
+  readonly #appended: Readonly<Record<AppendTable, Table>>;
 
   constructor(options: EnvironmentOptions) {
     super(options);
@@ -53,6 +58,10 @@ export class BlocksFile extends JournalFile {
     this.#hiding = this.environment.table("hiding");
     this.#parts = this.environment.table("parts");
     this.#pending = this.environment.table("pending");
+    this.#appended = {
+      ...{ meta: this.#meta, blocks: this.#blocks, positions: this.#positions },
+      ...{ facts: this.#facts, schemas: this.#schemas, hiding: this.#hiding },
+    };
   }
 
   // ------------------------------------------------------------ blocks
@@ -105,35 +114,60 @@ export class BlocksFile extends JournalFile {
     return last;
   }
 
-  /** One transaction for everything that an append says (I2). */
-  append(carried: Carried): Promise<void> {
-    const { finished, after, schemas } = carried;
-    const first = finished?.unit.log ?? this.last() + 1;
-    return this.environment.commit(() => {
-      if (finished !== undefined) {
-        this.#blocks.put(numberKey(finished.unit.log), finished.unit.block);
-      }
-      for (const schema of schemas) {
-        putSealed(this.#schemas, textKey(`${schema.table}\0${schema.version}`), schema);
-      }
-      this.#putFacts(after, first);
-    });
-  }
+  // ------------------------------------------------------------ appends
 
-  #putFacts(after: AppendFacts, first: LogNumber): void {
-    for (const [source, position] of after.positions) {
-      putSealed(this.#positions, textKey(source), position);
+  /** Everything that an append says; `first` is the log number from which on it says it. */
+  rowsOf({ finished, after, schemas }: Carried, first: LogNumber): AppendRow[] {
+    const rows: AppendRow[] = [];
+    const put = (table: AppendTable, key: Buffer, value: Uint8Array | undefined): void => {
+      rows.push({ table, key, value });
+    };
+    if (finished !== undefined) {
+      put("blocks", numberKey(finished.unit.log), finished.unit.block);
     }
+    const seal = (table: AppendTable, key: Buffer, value: unknown): void => {
+      put(table, key, sealed(key, value));
+    };
+    for (const schema of schemas) {
+      seal("schemas", textKey(`${schema.table}\0${schema.version}`), schema);
+    }
+    for (const [source, position] of after.positions) seal("positions", textKey(source), position);
     for (const [name, value] of after.facts) {
-      if (value === null) this.#facts.remove(textKey(name));
-      else putSealed(this.#facts, textKey(name), value);
+      if (value === null) put("facts", textKey(name), undefined);
+      else seal("facts", textKey(name), value);
     }
     for (const [rule, version] of after.hiding ?? []) {
       const mark: HidingMark = { version, from: first };
-      putSealed(this.#hiding, textKey(rule), mark);
+      seal("hiding", textKey(rule), mark);
     }
-    if (after.copying !== undefined) putSealed(this.#meta, META_COPYING, after.copying);
+    if (after.copying !== undefined) seal("meta", META_COPYING, after.copying);
+    return rows;
   }
+
+  /** Rows of appends in one transaction (I2), up to record `walNumber` of the write-ahead log, which is called `walName` from now on if given. */
+  commit(rows: readonly AppendRow[], walNumber: number, walName?: Buffer): Promise<void> {
+    return this.environment.commit(() => {
+      for (const { table, key, value } of rows) {
+        if (value === undefined) this.#appended[table].remove(key);
+        else this.#appended[table].put(key, value);
+      }
+      this.#meta.put(META_WAL_NUMBER, numberKey(walNumber));
+      if (walName !== undefined) this.#meta.put(META_WAL, walName);
+    });
+  }
+
+  /** Undefined: no run had a write-ahead log. */
+  walName(): Buffer | undefined {
+    return this.#meta.get(META_WAL);
+  }
+
+  /** The newest record of the write-ahead log that is here; 0 for none. */
+  walNumber(): number {
+    const value = this.#meta.get(META_WAL_NUMBER);
+    return value === undefined ? 0 : readNumber(value);
+  }
+
+  // ------------------------------------------------------------ retention
 
   /** Drops blocks up to `log`, which the derived file holds durably. */
   async trim(log: LogNumber): Promise<void> {
@@ -180,7 +214,8 @@ export class BlocksFile extends JournalFile {
   addRun(run: Run): Promise<void> {
     const count = [...this.#runs.range({})].length;
     return this.environment.commit(() => {
-      putSealed(this.#runs, numberKey(count + 1), run);
+      const key = numberKey(count + 1);
+      this.#runs.put(key, sealed(key, run));
     });
   }
 
@@ -274,12 +309,12 @@ function isCommit(block: Buffer): boolean {
 }
 
 /** Behind its checksum, as blocks have one: a position with a flipped bit would be another position. */
-function putSealed(table: Table, key: Buffer, value: unknown): void {
+function sealed(key: Buffer, value: unknown): Buffer {
   const text = JSON.stringify(value);
   const bytes = Buffer.allocUnsafe(SUM_BYTES + Buffer.byteLength(text));
   bytes.write(text, SUM_BYTES, "utf8");
   bytes.writeUInt32LE(sumOf(key, bytes.subarray(SUM_BYTES)));
-  table.put(key, bytes);
+  return bytes;
 }
 
 function sumOf(key: Buffer, text: Buffer): number {

@@ -123,6 +123,12 @@ export class Environment {
     this.#term = term;
   }
 
+  /** Throws JOURNAL_IN_USE where another run has taken the file over: what it read before that is what counts. */
+  assertOurs(): void {
+    this.fresh();
+    if (this.#writable().getEntry(FENCE_KEY)?.version !== this.#term) throw this.#takenOver();
+  }
+
   /** All puts and removes of `work`, in one transaction, durable when it resolves. */
   async commit(work: () => void): Promise<void> {
     const done = await this.#settled(this.#writable().ifVersion(FENCE_KEY, this.#term, work));

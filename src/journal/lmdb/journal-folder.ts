@@ -1,6 +1,6 @@
 /**
- * The journal's folder: `journal.json` names the format, `blocks.mdb` holds what is true, `derived.mdb` what
- * was made from it. A folder with anything else in it is somebody else's.
+ * The journal's folder: `journal.json` names the format, `blocks.mdb` holds what is true, `appends.wal` what goes there
+ * next, `derived.mdb` what was made from it. A folder with anything else in it is somebody else's.
  */
 import {
   closeSync,
@@ -27,6 +27,7 @@ const FRESH = `${NAME}.new`;
 
 export interface JournalFiles {
   readonly blocks: string;
+  readonly wal: string;
   readonly derived: string;
 }
 
@@ -105,7 +106,8 @@ function assertEmpty(folder: string): void {
 }
 
 function filesOf(folder: string): JournalFiles {
-  return { blocks: join(folder, "blocks.mdb"), derived: join(folder, "derived.mdb") };
+  const [blocks, wal, derived] = ["blocks.mdb", "appends.wal", "derived.mdb"] as const;
+  return { blocks: join(folder, blocks), wal: join(folder, wal), derived: join(folder, derived) };
 }
 
 function checkFormat(path: string): void {

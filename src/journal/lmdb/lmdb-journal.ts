@@ -14,6 +14,7 @@ import { Overlay } from "../overlay.js";
 import { ReleasedState } from "../released-state.js";
 import { newRun } from "../run-id.js";
 import { WriterFacts } from "../writer-facts.js";
+import { BlockAppends, settling } from "./block-appends.js";
 import { BlocksFile } from "./blocks-file.js";
 import { DerivedFile, MetaKey } from "./derived-file.js";
 import { DerivedQueue } from "./derived-queue.js";
@@ -61,7 +62,11 @@ export async function openLmdbJournal(options: LmdbJournalOptions): Promise<Lmdb
     opened.push(() => file.environment.close());
     // Before anything is told to be durable in files that were made just now.
     syncFolder(folder);
-    return await begin(options, { blocks, file, lock });
+    await blocks.environment.takeOver();
+    await file.environment.takeOver();
+    const appends = await BlockAppends.open(blocks, paths.wal);
+    opened.push(() => appends.close());
+    return await begin(options, { blocks, appends, file, lock });
   } catch (error) {
     for (const close of opened.toReversed()) await close();
     throw error;
@@ -93,16 +98,15 @@ interface Files {
 }
 
 interface Opened extends Files {
+  readonly appends: BlockAppends;
   readonly lock: WriterLock;
 }
 
 async function begin(
   { clock, random, ...options }: LmdbJournalOptions,
-  { blocks, file, lock }: Opened,
+  { blocks, appends, file, lock }: Opened,
 ): Promise<LmdbJournal> {
   const settings = { ...defaultJournalSettings, ...options.settings };
-  await blocks.environment.takeOver();
-  await file.environment.takeOver();
   const overlay = new Overlay();
   // The next batch is gathered while one is written.
   const batchBytesMax = Math.ceil(settings.behindBytesMax / 2);
@@ -113,7 +117,8 @@ async function begin(
     worker === undefined
       ? inLine
       : await startThread({ blocks, file }, { worker, mapGib, settings });
-  const queue = new DerivedQueue({ writer, file, overlay, clock, batchBytesMax });
+  const settled = settling(appends, writer);
+  const queue = new DerivedQueue({ writer: settled, file, overlay, clock, batchBytesMax });
   const log = blocks.last();
   const run = newRun(random);
   await blocks.addRun({ run, first: log + 1 });
@@ -134,7 +139,7 @@ async function begin(
     queue.fail(error);
   });
   const keep = new LmdbKeep({
-    ...{ blocks, file, overlay, queue, released, reader, settings },
+    ...{ blocks, appends, file, overlay, queue, released, reader, settings },
     onBlock: (at, bytes) => {
       retention.wrote(at, bytes);
     },

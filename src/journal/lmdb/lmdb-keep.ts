@@ -11,6 +11,7 @@ import type { ScannedDocument, ScanRequest } from "../journal.js";
 import type { Overlay } from "../overlay.js";
 import type { RowKey } from "../row-key.js";
 import type { ReleasedState } from "../released-state.js";
+import type { BlockAppends } from "./block-appends.js";
 import type { BlocksFile } from "./blocks-file.js";
 import type { DerivedFile } from "./derived-file.js";
 import type { DerivedQueue } from "./derived-queue.js";
@@ -19,6 +20,7 @@ import type { LmdbReader } from "./lmdb-reader.js";
 
 export interface LmdbKeepParts {
   readonly blocks: BlocksFile;
+  readonly appends: BlockAppends;
   readonly file: DerivedFile;
   readonly overlay: Overlay;
   readonly queue: DerivedQueue;
@@ -79,7 +81,7 @@ export class LmdbKeep implements JournalKeep {
   }
 
   async persist(carried: Carried): Promise<void> {
-    await this.#parts.blocks.append(carried);
+    await this.#parts.appends.append(carried);
     const { finished } = carried;
     if (finished !== undefined) this.#parts.onBlock(finished.unit.log, finished.unit.block.length);
   }
@@ -132,10 +134,11 @@ export class LmdbKeep implements JournalKeep {
   }
 
   async close(): Promise<void> {
-    const { blocks, file, queue, reader, onClose } = this.#parts;
+    const { appends, blocks, file, queue, reader, onClose } = this.#parts;
     reader.close();
     try {
       await queue.end();
+      await appends.close();
     } finally {
       await onClose();
       await file.environment.close();

@@ -22,6 +22,9 @@ const SMALL_BYTES_MAX = 32 * 1024;
 const WAL_BYTES_MAX = 16 * 1024 * 1024;
 const WAL_APPENDS_MAX = 8_192;
 
+/** Of one commit where nobody waits for all of them: putting it together takes the thread some two milliseconds. */
+const SETTLED_TOGETHER_MAX = 256;
+
 interface Waiting {
   readonly number: number;
   readonly rows: readonly AppendRow[];
@@ -35,6 +38,8 @@ export class BlockAppends {
   #last: LogNumber;
   /** Not in the blocks file yet, or not known to be. */
   #waiting: Waiting[] = [];
+  /** Commits of the blocks file, one after the other: what waits must not be written behind what came later. */
+  #commits: Promise<void> = Promise.resolve();
 
   private constructor(blocks: BlocksFile, wal: WalFile, number: number) {
     this.#blocks = blocks;
@@ -76,14 +81,20 @@ export class BlockAppends {
     const isLarge = bytes > SMALL_BYTES_MAX;
     const isFull =
       this.#waiting.length >= WAL_APPENDS_MAX || this.#wal.length + bytes > WAL_BYTES_MAX;
-    if (isLarge || isFull) await this.#commit(rows);
+    if (isLarge || isFull) await this.#inTurn(() => this.#commit(rows, Infinity));
     else await this.#write(rows);
     this.#last = log ?? this.#last;
   }
 
   /** Everything that was appended is in the blocks file when it resolves. */
   async settle(): Promise<void> {
-    if (this.#waiting.length > 0) await this.#commit([]);
+    const number = this.#number;
+    const isDue = (): boolean => (this.#waiting[0]?.number ?? Infinity) <= number;
+    while (isDue()) {
+      await this.#inTurn(async () => {
+        if (isDue()) await this.#commit([], SETTLED_TOGETHER_MAX);
+      });
+    }
   }
 
   async close(): Promise<void> {
@@ -105,12 +116,20 @@ export class BlockAppends {
     this.#blocks.environment.assertOurs();
   }
 
-  async #commit(rows: readonly AppendRow[]): Promise<void> {
-    const number = this.#number;
-    const waiting = this.#waiting.flatMap((append) => append.rows);
-    await this.#blocks.commit([...waiting, ...rows], number);
-    this.#waiting = this.#waiting.filter((append) => append.number > number);
+  /** At most `most` of those that wait, and `rows` behind them. */
+  async #commit(rows: readonly AppendRow[], most: number): Promise<void> {
+    const taken = this.#waiting.slice(0, most);
+    const number = taken.at(-1)?.number ?? this.#number;
+    await this.#blocks.commit([...taken.flatMap((append) => append.rows), ...rows], number);
+    this.#waiting = this.#waiting.slice(taken.length);
     if (this.#waiting.length === 0) this.#wal.rewind();
+  }
+
+  #inTurn(commit: () => Promise<void>): Promise<void> {
+    const done = this.#commits.then(commit);
+    // Whoever asked for it is told; the next one fails by itself.
+    this.#commits = done.catch(() => undefined);
+    return done;
   }
 }
 

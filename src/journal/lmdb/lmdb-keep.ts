@@ -137,8 +137,7 @@ export class LmdbKeep implements JournalKeep {
     const { appends, blocks, file, queue, reader, onClose } = this.#parts;
     reader.close();
     try {
-      await queue.end();
-      await appends.close();
+      await queue.end().finally(() => appends.close());
     } finally {
       await onClose();
       await file.environment.close();

@@ -132,8 +132,7 @@ export class PageDevice implements BankDevice {
         await this.#crash(tab);
         return "tab crashes";
       case 1:
-        await tab.reload();
-        await isBegun(tab);
+        await this.#reload(tab);
         return "tab reloads";
       case 2:
         await this.#goOffline(random.below(OFFLINE_MS_MAX));
@@ -192,8 +191,8 @@ export class PageDevice implements BankDevice {
     return tab;
   }
 
-  async #open(): Promise<void> {
-    this.#origin ??= await this.#devices.newOrigin(this);
+  /** Of the page, with the channels that its app wants now. */
+  get #query(): string {
     const asked = new URLSearchParams({
       url: `ws://127.0.0.1:${String(this.#proxy.port)}/v1`,
       store: this.#kind,
@@ -202,7 +201,18 @@ export class PageDevice implements BankDevice {
       cents: `${String(MONEY_TOTAL)}00`,
       look: this.#isContentWhole ? "yes" : "no",
     });
-    const tab = await this.#devices.browser.open(`?${asked.toString()}`, this.#origin);
+    return `?${asked.toString()}`;
+  }
+
+  /** With the channels of now: with those of its first address it would leave one that came since as it is. */
+  async #reload(tab: Page): Promise<void> {
+    await tab.goto(new URL(this.#query, tab.url()).href, { waitUntil: "load" });
+    await isBegun(tab);
+  }
+
+  async #open(): Promise<void> {
+    this.#origin ??= await this.#devices.newOrigin(this);
+    const tab = await this.#devices.browser.open(this.#query, this.#origin);
     await isBegun(tab);
     this.#tabs.push(tab);
     // Tabs of one machine may share a process, which goes for all of them.

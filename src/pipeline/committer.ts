@@ -16,7 +16,7 @@ import type {
   JournalWriter,
   PartsDraft,
 } from "../journal/journal.js";
-import { FairLock } from "./fair-lock.js";
+import { FairLock } from "../base/fair-lock.js";
 import type { PipelineMetrics } from "./metrics.js";
 
 /** Who fills blocks. Its place is asked for when a block is sealed, so it belongs to what the block holds. */

@@ -10,7 +10,7 @@ import type { CopyChunk, CopyPower } from "../connector/connector.js";
 import type { CopyStatus, JournalWriter } from "../journal/journal.js";
 import type { DocumentKey, KeptDocument } from "../model/document.js";
 import type { Committer } from "./committer.js";
-import type { FairLock } from "./fair-lock.js";
+import type { FairLock } from "../base/fair-lock.js";
 import type { Pair } from "./pair.js";
 import type { PipelineSettings } from "./pipeline-settings.js";
 import { Removal, scanPages } from "./removal.js";

@@ -10,7 +10,7 @@ import type { Change, IdleBatch, TransactionBatch } from "../model/change.js";
 import type { SourcePosition } from "../model/position.js";
 import type { PartsDraft } from "../journal/journal.js";
 import type { Committer, Contributor, ContributorPlace, OpenUnit } from "./committer.js";
-import type { FairLock } from "./fair-lock.js";
+import type { FairLock } from "../base/fair-lock.js";
 import type { PipelineMetrics } from "./metrics.js";
 import type { PipelineSettings } from "./pipeline-settings.js";
 import type { RowWriter } from "./row-writer.js";

@@ -17,7 +17,7 @@ import type { Rule } from "../rules/rule.js";
 import { wantedFields } from "../rules/wanted-fields.js";
 import type { Committer } from "./committer.js";
 import { Copier } from "./copier.js";
-import { FairLock } from "./fair-lock.js";
+import { FairLock } from "../base/fair-lock.js";
 import type { PipelineMetrics } from "./metrics.js";
 import { pairFact, pairFacts, parsePair, relationOfPair } from "./pair.js";
 import { compareOrigins, originFact, originText } from "./origin-record.js";

@@ -47,7 +47,7 @@ const inBlocks = (): readonly [position: string | undefined, facts: number] => {
   return [blocks.positions().get("shop")?.position, blocks.facts().size];
 };
 
-test("a small one waits in the log until it is asked for; a large one takes along what waits", async () => {
+test("a small one waits in the write-ahead log until it is asked for; a large one takes along what waits", async () => {
   await appends.append(carried(1, SMALL));
   expect(inBlocks()).toEqual([undefined, 0]);
   await appends.settle();
@@ -82,7 +82,7 @@ test("many that wait go there in pieces, while others come", async () => {
   expect(inBlocks()).toEqual([String(count), count]);
 });
 
-test("what was left in the log is there after the next start, and its own behind it", async () => {
+test("what was left in the write-ahead log is there after the next start, and its own behind it", async () => {
   for (let position = 1; position <= 3; position += 1) {
     await appends.append(carried(position, SMALL));
     // A start beside one that was taken for dead.

@@ -96,7 +96,8 @@ test("many stalled sessions cost shared frames and one page each, not their back
   }
   await writeUntilBehind(20);
   const before = memoryInUse();
-  await write(300, () => false);
+  const appended = await write(300, () => false);
+  expect(appended).toBe(300);
   const after = memoryInUse();
   // The test's own journal keeps 300 × 80 kB; twenty queues of that would be 480 MB.
   const grown = after.heapUsed + after.external - before.heapUsed - before.external;

@@ -4,15 +4,14 @@
  * once, with what waits.
  */
 import { randomBytes } from "node:crypto";
-import { renameSync } from "node:fs";
 import { dirname } from "node:path";
-import { AppError, errorText } from "../../base/errors.js";
+import { FairLock } from "../../base/fair-lock.js";
 import type { Carried } from "../journal-desk.js";
 import type { LogNumber } from "../journal.js";
 import { bytesOf, readRows, writeRows, type AppendRow } from "./append-rows.js";
 import type { BlocksFile } from "./blocks-file.js";
 import type { DerivedWriter } from "./derived-writer.js";
-import { syncFolder } from "./journal-folder.js";
+import { syncFolder, takePlace } from "./journal-folder.js";
 import { isWalNamed, NAME_BYTES, readWal, WalFile } from "./wal-file.js";
 
 /** Above it the second writing of the bytes costs more than the flush that it spares. */
@@ -39,7 +38,7 @@ export class BlockAppends {
   /** Not in the blocks file yet, or not known to be. */
   #waiting: Waiting[] = [];
   /** Commits of the blocks file, one after the other: what waits must not be written behind what came later. */
-  #commits: Promise<void> = Promise.resolve();
+  readonly #commits = new FairLock();
 
   private constructor(blocks: BlocksFile, wal: WalFile, number: number) {
     this.#blocks = blocks;
@@ -81,7 +80,7 @@ export class BlockAppends {
     const isLarge = bytes > SMALL_BYTES_MAX;
     const isFull =
       this.#waiting.length >= WAL_APPENDS_MAX || this.#wal.length + bytes > WAL_BYTES_MAX;
-    if (isLarge || isFull) await this.#inTurn(() => this.#commit(rows, Infinity));
+    if (isLarge || isFull) await this.#commits.with(() => this.#commit(rows, Infinity));
     else await this.#write(rows);
     this.#last = log ?? this.#last;
   }
@@ -91,7 +90,7 @@ export class BlockAppends {
     const number = this.#number;
     const isDue = (): boolean => (this.#waiting[0]?.number ?? Infinity) <= number;
     while (isDue()) {
-      await this.#inTurn(async () => {
+      await this.#commits.with(async () => {
         if (isDue()) await this.#commit([], SETTLED_TOGETHER_MAX);
       });
     }
@@ -124,13 +123,6 @@ export class BlockAppends {
     this.#waiting = this.#waiting.slice(taken.length);
     if (this.#waiting.length === 0) this.#wal.rewind();
   }
-
-  #inTurn(commit: () => Promise<void>): Promise<void> {
-    const done = this.#commits.then(commit);
-    // Whoever asked for it is told; the next one fails by itself.
-    this.#commits = done.catch(() => undefined);
-    return done;
-  }
 }
 
 /** A writer of the derived file that finds in the blocks file what it is asked for. */
@@ -146,17 +138,6 @@ export function settling(appends: BlockAppends, writer: DerivedWriter): DerivedW
     },
     close: () => writer.close(),
   };
-}
-
-/** For good when it returns. Throws JOURNAL_UNREADABLE. */
-function takePlace(fresh: string, path: string): void {
-  try {
-    renameSync(fresh, path);
-  } catch (error) {
-    const message = `opening ${path}: ${errorText(error)}`;
-    throw new AppError("JOURNAL_UNREADABLE", message, { cause: error });
-  }
-  syncFolder(dirname(path));
 }
 
 /** Appends of an earlier run that are not in the blocks file. */

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { platform } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { AppError, errorText } from "../../base/errors.js";
 
 /** Raised whenever an older version could not read what this one writes. */
@@ -47,11 +47,18 @@ export function openFolder(folder: string): JournalFiles {
       synced(fresh, "w", (file) => {
         writeFileSync(file, text);
       });
-      renameSync(fresh, path);
     });
-    syncFolder(folder);
+    takePlace(fresh, path);
   }
   return filesOf(folder);
+}
+
+/** The file `fresh`, which is whole, is the one at `path`, for good when it returns. Throws JOURNAL_UNREADABLE. */
+export function takePlace(fresh: string, path: string): void {
+  attempt(path, () => {
+    renameSync(fresh, path);
+  });
+  syncFolder(dirname(path));
 }
 
 /** The names in it are on the disk when it returns. */
@@ -126,7 +133,8 @@ function checkFormat(path: string): void {
   throw new AppError("JOURNAL_NEWER", message);
 }
 
-function attempt<T>(path: string, work: () => T): T {
+/** Throws JOURNAL_UNREADABLE where the system refuses. */
+export function attempt<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {

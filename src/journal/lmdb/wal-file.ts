@@ -8,11 +8,20 @@
  * Numbers rise by one. When all of it is in the blocks file, it is written from its beginning again: records that
  * stand behind the newest one then have lower numbers.
  */
-import { closeSync, fdatasync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from "node:fs";
 import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
 import { AppError, errorText } from "../../base/errors.js";
 import { ByteWriter } from "../byte-io.js";
+import { attempt } from "./journal-folder.js";
 
 const MAGIC = Buffer.from("changecast wal 1");
 export const NAME_BYTES = 8;
@@ -20,7 +29,7 @@ const HEADER_BYTES = MAGIC.length + NAME_BYTES;
 
 const flush = promisify(fdatasync);
 
-const RecordAt = { crc: 0, length: 4, name: 8, number: 16, payload: 24 } as const;
+const RecordAt = { length: 4, name: 8, number: 16, payload: 24 } as const;
 
 export interface WalRecord {
   readonly number: number;
@@ -87,12 +96,12 @@ export class WalFile {
   #record(number: number, payload: (writer: ByteWriter) => void): Buffer {
     const writer = this.#writer;
     writer.clear();
-    for (let at = 0; at < RecordAt.name; at += 1) writer.u8(0);
+    const [crcAt, lengthAt] = [writer.gap32(), writer.gap32()];
     writer.raw(this.#name);
     writer.f64(number);
     payload(writer);
-    writer.patchU32(RecordAt.length, writer.length - RecordAt.payload);
-    writer.patchU32(RecordAt.crc, crc32(writer.view(RecordAt.length)));
+    writer.patchU32(lengthAt, writer.length - RecordAt.payload);
+    writer.patchU32(crcAt, crc32(writer.view(lengthAt)));
     return writer.view();
   }
 }
@@ -154,13 +163,7 @@ function laterRecord(
 }
 
 function contentOf(path: string): Buffer | undefined {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    const message = `opening ${path}: ${errorText(error)}`;
-    throw new AppError("JOURNAL_UNREADABLE", message, { cause: error });
-  }
+  return existsSync(path) ? attempt(path, () => readFileSync(path)) : undefined;
 }
 
 function headerOf(name: Buffer): Buffer {
